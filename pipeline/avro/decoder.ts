@@ -1,0 +1,60 @@
+import avro from 'avsc';
+import { describeError, TributaryError } from '#runtime/errors.ts';
+import type { AvroSchema } from './avro-schema.ts';
+import { HEADER_BYTES } from './wire-format.ts';
+
+/**
+ * Avro long as bigint. JavaScript numbers end at 2^53; service ids and positions do not.
+ */
+const longAsBigInt = avro.types.LongType.__with({
+  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
+  toBuffer: (value: bigint) => {
+    const buffer = Buffer.alloc(8);
+    buffer.writeBigInt64LE(value);
+    return buffer;
+  },
+  fromJSON: (value: number | string) => BigInt(value),
+  toJSON: Number,
+  isValid: (value: unknown) => typeof value === 'bigint',
+  compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
+});
+
+/** Builds the type of one schema. Its registry of names must be its own: names repeat over ids. */
+function compile(schema: AvroSchema): avro.Type {
+  return avro.Type.forSchema(schema as avro.Schema, {
+    registry: {},
+    wrapUnions: 'never',
+    typeHook: (candidate: avro.Schema) => {
+      const type =
+        typeof candidate === 'object' && 'type' in candidate ? candidate.type : candidate;
+      return type === 'long' ? longAsBigInt : undefined;
+    },
+  });
+}
+
+/** Decodes the Avro body of records that one writer schema wrote. */
+export type Decode = (record: Buffer) => unknown;
+
+/**
+ * Compiles a decoder for records in the wire format.
+ *
+ * @param writer - schema the records were written with
+ * @param reader - what to read of them; leaving fields out skips their bytes unparsed
+ * @returns a function that throws TributaryError `RECORD_MALFORMED` on bytes that do not fit
+ */
+export function createDecoder(writer: AvroSchema, reader: AvroSchema = writer): Decode {
+  const writerType = compile(writer);
+  const readerType = compile(reader);
+  const resolver = readerType.createResolver(writerType);
+  return (record) => {
+    try {
+      return readerType.fromBuffer(record.subarray(HEADER_BYTES), resolver);
+    } catch (error) {
+      throw new TributaryError(
+        'RECORD_MALFORMED',
+        `the Avro body does not fit its schema: ${describeError(error)}`,
+        { cause: error, context: { bytes: record.length } },
+      );
+    }
+  };
+}

@@ -1,0 +1,141 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { commaList, loadConfig, port, secret, Secret } from '#runtime/config.ts';
+import { runProcess } from '#runtime/lifecycle.ts';
+import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
+import { serveMetrics } from '#runtime/metrics.ts';
+import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { migrate } from '../../warehouse/migrate.ts';
+import { createRegistryClient } from '../avro/registry-client.ts';
+import { loadCatalog } from '../catalog/load-catalog.ts';
+import { createPipelineMetrics } from '../metrics.ts';
+import { connectWarehouse } from '../sink/clickhouse-client.ts';
+import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
+import { sinkError } from '../sink/clickhouse-error.ts';
+import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
+import type { DeadLetterQueue } from '../sink/dead-letter.ts';
+import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
+import { createKafka } from '../source/kafka-client.ts';
+import { createKafkaDeadLetters } from '../source/kafka-dead-letters.ts';
+import { createKafkaSource } from '../source/kafka-source.ts';
+import { Transformer } from '../transformer.ts';
+
+const configSchema = z.object({
+  tributaryConfig: z.string().default('tributary.yaml').describe('Path of the catalog.'),
+  kafkaBrokers: commaList().default(['127.0.0.1:19092']).describe('Brokers, host:port.'),
+  kafkaGroupId: z.string().default('tributary').describe('Consumer group that processes share.'),
+  registryUrl: z
+    .url()
+    .default('http://127.0.0.1:18081/apis/ccompat/v7')
+    .describe('Root of the Confluent-compatible registry API.'),
+  clickhouseUrl: z.url().default('http://127.0.0.1:8123').describe('HTTP interface of ClickHouse.'),
+  clickhouseUser: z.string().default('default').describe('User that may write and create tables.'),
+  clickhousePassword: secret().default(new Secret('')).describe('Password of that user.'),
+  metricsPort: port().default(19464).describe('Port of /metrics and /health.'),
+  maxBatchRows: z.coerce.number().int().min(1).default(50_000).describe('Most rows of one insert.'),
+  maxBatchBytes: z.coerce
+    .number()
+    .int()
+    .min(1_024)
+    .default(8_388_608)
+    .describe('Most bytes of records behind one insert.'),
+  flushIntervalMs: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(40)
+    .describe('Least time between two inserts into one table, in milliseconds.'),
+  drainTimeoutMs: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(15_000)
+    .describe('How long a stop waits for queued rows to be stored, in milliseconds.'),
+  logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
+});
+
+const FRESHNESS_INTERVAL_MS = 1_000;
+
+async function main(): Promise<never> {
+  const config = loadConfig(configSchema, process.env);
+  const log = createLogger('transformer', config.logLevel);
+  return runProcess(async (signal) => {
+    const catalog = await loadCatalog(config.tributaryConfig, process.env);
+    const prefixes = new Set(catalog.sources.map((source) => source.name));
+    const metrics = createPipelineMetrics();
+    const server = await serveMetrics(metrics.registry, {
+      port: config.metricsPort,
+      isHealthy: () => !signal.aborted,
+    });
+    const client = connectWarehouse(
+      {
+        url: config.clickhouseUrl,
+        user: config.clickhouseUser,
+        password: config.clickhousePassword,
+      },
+      'tributary-transformer',
+    );
+    await retry(
+      async () => {
+        try {
+          await migrate(client, { log, signal });
+        } catch (error) {
+          throw sinkError(error, 'migrating the warehouse');
+        }
+      },
+      { policy: UNTIL_STOPPED, signal, log, what: 'migrating the warehouse' },
+    );
+    const kafka = createKafka({ clientId: 'tributary', brokers: config.kafkaBrokers, log });
+    const letters = createKafkaDeadLetters(kafka, log);
+    const deadLetters: DeadLetterQueue = {
+      async write(letter, abandon) {
+        const { topic, partition, offset } = letter.record;
+        log.error(
+          { topic, partition, offset: offset.toString(), code: letter.error.code },
+          'record set aside as dead letter',
+        );
+        metrics.deadLetters.inc({ topic, code: letter.error.code });
+        await letters.write(letter, abandon);
+        await retry(() => recordDeadLetter(client, letter), {
+          policy: UNTIL_STOPPED,
+          signal: abandon,
+          log,
+          what: 'listing a dead letter',
+        });
+      },
+    };
+    const freshness = new FreshnessRecorder(client, `${hostname()}:${process.pid}`, log);
+    freshness.start(FRESHNESS_INTERVAL_MS);
+    const transformer = new Transformer({
+      source: createKafkaSource({
+        kafka,
+        groupId: config.kafkaGroupId,
+        // `<source>.<schema>.<table>`; other topics with the prefix, heartbeats for one, are not.
+        isWanted: (topic) => {
+          const [source, ...rest] = topic.split('.');
+          return rest.length >= 2 && prefixes.has(source ?? '');
+        },
+        log,
+        topicRefreshMs: 1_000,
+        commitIntervalMs: 500,
+        maxBytesPerPartition: 4_194_304,
+      }),
+      sink: createClickHouseSink(client),
+      deadLetters,
+      registry: createRegistryClient(config.registryUrl),
+      freshness,
+      metrics,
+      limits: { maxRows: config.maxBatchRows, maxBytes: config.maxBatchBytes },
+      flushIntervalMs: config.flushIntervalMs,
+      drainTimeoutMs: config.drainTimeoutMs,
+      log,
+    });
+    await transformer.run(signal);
+    await freshness.stop();
+    await letters.close();
+    await client.close();
+    await server.close();
+  }, log);
+}
+
+await main();

@@ -1,0 +1,22 @@
+import type { Lsn } from './lsn.ts';
+import type { RowImage } from './row-image.ts';
+
+/** Where and when a change happened at its source. */
+export interface ChangeOrigin {
+  readonly schema: string;
+  readonly table: string;
+  /** Last commit position seen by the connector; `null` in snapshot rows and right after them. */
+  readonly commitLsn: Lsn | null;
+  /** The change's own position. Not in commit order; for people, not for comparing. */
+  readonly lsn: Lsn | null;
+  /** Commit time, or for snapshot rows the time of reading, in microseconds since 1970 UTC. */
+  readonly committedAtMicros: bigint;
+}
+
+/** One change of one table, as the pipeline understands it. */
+export type ChangeEvent =
+  | { readonly kind: 'snapshot'; readonly origin: ChangeOrigin; readonly image: RowImage }
+  | { readonly kind: 'insert'; readonly origin: ChangeOrigin; readonly image: RowImage }
+  | { readonly kind: 'update'; readonly origin: ChangeOrigin; readonly image: RowImage }
+  | { readonly kind: 'delete'; readonly origin: ChangeOrigin; readonly image: RowImage }
+  | { readonly kind: 'truncate'; readonly origin: ChangeOrigin };

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { messageCode } from '#runtime/errors.ts';
+import { commitLsnOf, readEnvelope, type Envelope } from './envelope.ts';
+
+const UNAVAILABLE = '__debezium_unavailable_value';
+
+function envelope(op: string, parts: Partial<Envelope>): Envelope {
+  return {
+    op,
+    before: null,
+    after: null,
+    source: { schema: 'public', table: 't', sequence: '["5","9"]', lsn: 9n, ts_us: 1_000_000n },
+    ...parts,
+  };
+}
+
+function codeOf(act: () => unknown): string | undefined {
+  try {
+    act();
+  } catch (error) {
+    return messageCode(error);
+  }
+  return undefined;
+}
+
+test('each operation becomes its kind of change event', () => {
+  const kinds = ['r', 'c', 'u', 'd', 't'].map(
+    (op) => readEnvelope(envelope(op, { before: { id: 1 }, after: { id: 1 } }), ['id']).kind,
+  );
+  expect(kinds).toEqual(['snapshot', 'insert', 'update', 'delete', 'truncate']);
+  expect(codeOf(() => readEnvelope(envelope('m', {}), ['id']))).toBe('ENVELOPE_UNEXPECTED');
+  expect(codeOf(() => readEnvelope(envelope('c', {}), ['id']))).toBe('ENVELOPE_UNEXPECTED');
+});
+
+test('a delete carries the key alone, because the rest of its before-image is made up', () => {
+  const event = readEnvelope(envelope('d', { before: { id: 1, name: '', age: 0 } }), ['id']);
+  expect(event).toMatchObject({ image: { kind: 'key', columns: { id: 1 } } });
+  expect(Object.keys(event.kind === 'truncate' ? {} : event.image.columns)).toEqual(['id']);
+});
+
+test('a column that the update left alone is missing, which is not NULL and not empty', () => {
+  const after = {
+    id: 1,
+    text: UNAVAILABLE,
+    bytes: Buffer.from(UNAVAILABLE),
+    list: [UNAVAILABLE],
+    empty: '',
+    none: null,
+    quote: `${UNAVAILABLE}!`,
+  };
+  const event = readEnvelope(envelope('u', { after }), ['id']);
+  expect(event).toMatchObject({ image: { kind: 'partial' } });
+  const unchanged =
+    event.kind === 'truncate' || event.image.kind !== 'partial' ? [] : event.image.unchanged;
+  expect([...unchanged].sort()).toEqual(['bytes', 'list', 'text']);
+});
+
+test('the commit position is the first part of source.sequence, exact beyond 2^53', () => {
+  expect(commitLsnOf('["18446744073709551615","1"]')).toBe(18_446_744_073_709_551_615n);
+  expect(commitLsnOf('[null,"24023128"]')).toBeNull();
+  expect(commitLsnOf(null)).toBeNull();
+  for (const unknown of ['', '[]', '["5"]', '["5","9","1"]', '{"a":1}', '["x","9"]']) {
+    expect(codeOf(() => commitLsnOf(unknown))).toBe('ENVELOPE_UNEXPECTED');
+  }
+});

@@ -1,0 +1,123 @@
+import { TributaryError } from '#runtime/errors.ts';
+import type { ChangeEvent, ChangeOrigin } from './change-event.ts';
+import { lsn, parseDecimalLsn, type Lsn } from './lsn.ts';
+import type { Columns, ColumnValue, RowImage } from './row-image.ts';
+
+/**
+ * What Debezium writes in place of an out-of-line value that the update left alone.
+ *
+ * @see Debezium documentation, PostgreSQL connector, `unavailable.value.placeholder`
+ */
+const UNAVAILABLE = '__debezium_unavailable_value';
+const UNAVAILABLE_BYTES = Buffer.from(UNAVAILABLE);
+
+/** The parts of a decoded Debezium envelope that the pipeline reads. */
+export interface Envelope {
+  readonly op: string;
+  readonly before: Columns | null;
+  readonly after: Columns | null;
+  readonly source: {
+    readonly schema: string;
+    readonly table: string;
+    readonly sequence: string | null;
+    readonly lsn: bigint | null;
+    readonly ts_us: bigint | null;
+  };
+}
+
+/** Fields of the envelope's `source` block that {@link Envelope} needs. */
+export const SOURCE_FIELDS: ReadonlySet<string> = new Set([
+  'schema',
+  'table',
+  'sequence',
+  'lsn',
+  'ts_us',
+]);
+
+/** Fields of the envelope that {@link Envelope} needs. */
+export const ENVELOPE_FIELDS: ReadonlySet<string> = new Set(['op', 'before', 'after', 'source']);
+
+/**
+ * Understands a decoded Debezium envelope.
+ *
+ * @param keyColumns - columns of the record's key; of a delete's `before` only these are real, the
+ * rest are placeholders unless the table has REPLICA IDENTITY FULL
+ * @throws TributaryError `ENVELOPE_UNEXPECTED`
+ */
+export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]): ChangeEvent {
+  const origin = originOf(envelope);
+  switch (envelope.op) {
+    case 'r':
+      return { kind: 'snapshot', origin, image: imageOf(envelope.after) };
+    case 'c':
+      return { kind: 'insert', origin, image: imageOf(envelope.after) };
+    case 'u':
+      return { kind: 'update', origin, image: imageOf(envelope.after) };
+    case 'd':
+      return { kind: 'delete', origin, image: keyImageOf(envelope.before, keyColumns) };
+    case 't':
+      return { kind: 'truncate', origin };
+    default:
+      throw new TributaryError('ENVELOPE_UNEXPECTED', `the envelope has an unknown operation`);
+  }
+}
+
+function originOf({ source }: Envelope): ChangeOrigin {
+  return {
+    schema: source.schema,
+    table: source.table,
+    commitLsn: commitLsnOf(source.sequence),
+    lsn: source.lsn === null ? null : lsn(source.lsn),
+    committedAtMicros: source.ts_us ?? 0n,
+  };
+}
+
+const SEQUENCE = /^\[(?:null|"(\d+)"),(?:null|"\d+")\]$/;
+
+/**
+ * First part of `source.sequence`, `["<last commit>","<own position>"]`.
+ *
+ * Kept in this one place: what Debezium puts there may change with its version, which is pinned.
+ *
+ * @throws TributaryError `ENVELOPE_UNEXPECTED` when it has another shape
+ */
+export function commitLsnOf(sequence: string | null): Lsn | null {
+  if (sequence === null) return null;
+  const match = SEQUENCE.exec(sequence);
+  if (match === null) {
+    throw new TributaryError(
+      'ENVELOPE_UNEXPECTED',
+      'source.sequence does not have the known shape',
+    );
+  }
+  return match[1] === undefined ? null : parseDecimalLsn(match[1]);
+}
+
+function imageOf(columns: Columns | null): RowImage {
+  if (columns === null) {
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has no row after the change');
+  }
+  let unchanged: Set<string> | undefined;
+  for (const name in columns) {
+    if (isUnavailable(columns[name])) (unchanged ??= new Set()).add(name);
+  }
+  return unchanged === undefined
+    ? { kind: 'full', columns }
+    : { kind: 'partial', columns, unchanged };
+}
+
+function keyImageOf(columns: Columns | null, keyColumns: readonly string[]): RowImage {
+  if (columns === null) {
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope of a delete has no key');
+  }
+  return {
+    kind: 'key',
+    columns: Object.fromEntries(keyColumns.map((name) => [name, columns[name] ?? null])),
+  };
+}
+
+function isUnavailable(value: ColumnValue | undefined): boolean {
+  if (typeof value === 'string') return value === UNAVAILABLE;
+  if (Buffer.isBuffer(value)) return value.equals(UNAVAILABLE_BYTES);
+  return Array.isArray(value) && value.length === 1 && value[0] === UNAVAILABLE;
+}

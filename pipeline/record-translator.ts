@@ -1,0 +1,154 @@
+import { TributaryError } from '#runtime/errors.ts';
+import type { Logger } from '#runtime/log.ts';
+import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
+import { createDecoder, type Decode } from './avro/decoder.ts';
+import type { SchemaRegistry } from './avro/registry-client.ts';
+import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
+import { readEnvelope, type Envelope } from './change/envelope.ts';
+import type { Epoch } from './change/version.ts';
+import type { Work } from './sink/batch.ts';
+import type { SourceRecord } from './sink/dead-letter.ts';
+import { ownCells, rowOf } from './transform/row.ts';
+import {
+  keyFieldsOf,
+  planTable,
+  projectEnvelope,
+  relationName,
+  type TablePlan,
+} from './transform/table-plan.ts';
+
+interface ValueSchema {
+  readonly schema: AvroSchema;
+  readonly decode: Decode;
+}
+
+interface KeySchema {
+  readonly schema: AvroSchema;
+  readonly fields: readonly string[];
+}
+
+const NO_KEY: KeySchema = { schema: 'null', fields: [] };
+
+/**
+ * Turns records of one source's topics into work for the sink: bytes to change event to row.
+ *
+ * Schemas are fetched once and kept: an id never changes its meaning.
+ */
+export class RecordTranslator {
+  readonly #registry: SchemaRegistry;
+  readonly #source: string;
+  readonly #epoch: Epoch;
+  readonly #log: Logger;
+  readonly #signal: AbortSignal;
+  readonly #values = new Map<SchemaId, ValueSchema>();
+  readonly #keys = new Map<SchemaId, KeySchema>();
+  readonly #plans = new Map<string, TablePlan>();
+
+  constructor(options: {
+    registry: SchemaRegistry;
+    source: string;
+    epoch: Epoch;
+    log: Logger;
+    signal: AbortSignal;
+  }) {
+    this.#registry = options.registry;
+    this.#source = options.source;
+    this.#epoch = options.epoch;
+    this.#log = options.log;
+    this.#signal = options.signal;
+  }
+
+  /** Whether {@link translate} can go on without the registry. */
+  isReady(record: SourceRecord): boolean {
+    return (
+      record.value === null ||
+      (this.#values.has(readSchemaId(record.value)) &&
+        (record.key === null || this.#keys.has(readSchemaId(record.key))))
+    );
+  }
+
+  /**
+   * Fetches the schemas that a record was written with, waiting for the registry when it is away.
+   *
+   * @throws TributaryError `SCHEMA_UNKNOWN`, `RECORD_MALFORMED`, `ENVELOPE_UNEXPECTED`
+   */
+  async makeReady(record: SourceRecord): Promise<void> {
+    if (record.value === null) return;
+    const valueId = readSchemaId(record.value);
+    if (!this.#values.has(valueId)) {
+      const schema = await this.#fetch(valueId);
+      this.#values.set(valueId, { schema, decode: createDecoder(schema, projectEnvelope(schema)) });
+    }
+    if (record.key === null) return;
+    const keyId = readSchemaId(record.key);
+    if (!this.#keys.has(keyId)) {
+      const schema = await this.#fetch(keyId);
+      this.#keys.set(keyId, { schema, fields: keyFieldsOf(schema) });
+    }
+  }
+
+  /**
+   * Translates a record whose schemas are there.
+   *
+   * @throws TributaryError of disposition `dead-letter`, or `KEY_MISSING` (halt)
+   */
+  translate(record: SourceRecord): Work {
+    // A tombstone tells log compaction what the delete before it has told us already.
+    if (record.value === null) return { kind: 'skip', record };
+    const valueId = readSchemaId(record.value);
+    const value = this.#values.get(valueId);
+    const key = record.key === null ? NO_KEY : this.#keys.get(readSchemaId(record.key));
+    if (value === undefined || key === undefined) {
+      throw new TributaryError('SCHEMA_UNKNOWN', 'the schemas of a record were not fetched');
+    }
+    const event = readEnvelope(value.decode(record.value) as Envelope, key.fields);
+    const { origin } = event;
+    if (event.kind === 'truncate') {
+      const table = { source: this.#source, relation: relationName(origin.schema, origin.table) };
+      return { kind: 'truncate', record, table, own: ownCells(event, record, this.#epoch) };
+    }
+    const plan = this.#plan(origin.schema, origin.table, valueId, value, key);
+    return {
+      kind: 'row',
+      record,
+      plan,
+      row: rowOf(plan, event, record, this.#epoch),
+      committedAtMicros: event.kind === 'snapshot' ? undefined : origin.committedAtMicros,
+    };
+  }
+
+  #plan(
+    schema: string,
+    table: string,
+    valueId: SchemaId,
+    value: ValueSchema,
+    key: KeySchema,
+  ): TablePlan {
+    const id = `${valueId}/${key.fields.length}/${schema}/${table}`;
+    let plan = this.#plans.get(id);
+    if (plan === undefined) {
+      plan = planTable({
+        source: this.#source,
+        schema,
+        table,
+        keySchema: key === NO_KEY ? null : key.schema,
+        valueSchema: value.schema,
+        schemaId: valueId,
+      });
+      this.#plans.set(id, plan);
+    }
+    return plan;
+  }
+
+  async #fetch(id: SchemaId): Promise<AvroSchema> {
+    const signal = this.#signal;
+    const json = await retry(() => this.#registry.schema(id, signal), {
+      policy: UNTIL_STOPPED,
+      signal,
+      log: this.#log,
+      what: 'fetching a schema',
+    });
+    return parseAvroSchema(json);
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * What the process does about a failure.
+ *
+ * - `retry`: transient; try again with backoff, offsets stay where they are.
+ * - `dead-letter`: this record can never work; keep its bytes aside, go on.
+ * - `halt`: going on would lose or corrupt data; stop the table (or the process), touch nothing.
+ * - `stop`: somebody asked us to stop; drain and leave.
+ */
+export type Disposition = 'retry' | 'dead-letter' | 'halt' | 'stop';
+
+/** One entry of the error manual: `pipeline/docs/errors.md` is generated from these. */
+export interface ErrorCodeEntry {
+  readonly disposition: Disposition;
+  /** What happened and why, in one or two sentences. */
+  readonly meaning: string;
+  /** What a person should do. */
+  readonly fix: string;
+}
+
+/** Every failure Tributary raises by name. */
+export const ERROR_CODES = {
+  CONFIG_INVALID: {
+    disposition: 'halt',
+    meaning: 'An environment variable or option is missing, unknown or has a bad value.',
+    fix: 'Correct every setting the message lists; all problems are listed at once.',
+  },
+  CATALOG_INVALID: {
+    disposition: 'halt',
+    meaning: 'tributary.yaml has unknown keys, bad values, or two sources of one name.',
+    fix: 'Correct each line the message names; editors complete the file through its JSON schema.',
+  },
+  PREFLIGHT_FAILED: {
+    disposition: 'halt',
+    meaning: 'A source database is not ready to be captured.',
+    fix: 'Run the SQL under each finding as the owner of the database, then try again.',
+  },
+  CONNECT_UNAVAILABLE: {
+    disposition: 'retry',
+    meaning: 'Kafka Connect does not answer.',
+    fix: 'Start Kafka Connect or correct CONNECT_URL; the request is repeated meanwhile.',
+  },
+  CONNECT_REFUSED: {
+    disposition: 'halt',
+    meaning: 'Kafka Connect refused a connector configuration.',
+    fix: 'Read the reason in the message and correct the file in connectors/.',
+  },
+  CONNECTOR_FAILED: {
+    disposition: 'halt',
+    meaning: 'A connector task is in state FAILED.',
+    fix: "Read the task's trace in the message, mend its cause, then run `tributary connectors apply`.",
+  },
+  BROKER_UNAVAILABLE: {
+    disposition: 'retry',
+    meaning: 'The Kafka broker does not answer or is electing a leader.',
+    fix: 'Nothing, if it is starting; otherwise start Kafka or correct KAFKA_BROKERS.',
+  },
+  REGISTRY_UNAVAILABLE: {
+    disposition: 'retry',
+    meaning: 'The schema registry does not answer, or answered with a server error.',
+    fix: 'Nothing, if it is starting; otherwise start the registry or correct REGISTRY_URL.',
+  },
+  SCHEMA_UNKNOWN: {
+    disposition: 'dead-letter',
+    meaning: 'The registry does not know the schema id that a record carries.',
+    fix: 'Check that producer and pipeline use the same registry, then replay the dead letter.',
+  },
+  RECORD_MALFORMED: {
+    disposition: 'dead-letter',
+    meaning: 'A record is not in the Confluent wire format, or its Avro body cannot be decoded.',
+    fix: 'Look at the dead letter: something other than the connector writes to this topic.',
+  },
+  ENVELOPE_UNEXPECTED: {
+    disposition: 'dead-letter',
+    meaning: 'A record decodes, but it is not a Debezium change event of a known kind.',
+    fix: 'Check that the connector does not flatten events and that nothing else writes here.',
+  },
+  VALUE_REJECTED: {
+    disposition: 'dead-letter',
+    meaning: 'ClickHouse refuses a value of this row.',
+    fix: 'Compare the column type in the warehouse with the source (pipeline/docs/types.md).',
+  },
+  ROW_INCOMPLETE: {
+    disposition: 'dead-letter',
+    meaning:
+      'An update left a large value alone, so it is not in the record, and the warehouse does not hold the row it belongs to.',
+    fix: 'The row was never captured: snapshot the table again, then replay the dead letter.',
+  },
+  KEY_MISSING: {
+    disposition: 'halt',
+    meaning: 'A table has no primary key, so its rows cannot be told apart in the warehouse.',
+    fix: 'Add a primary key, or leave the table out of `tables:` in tributary.yaml.',
+  },
+  KEY_CHANGED: {
+    disposition: 'halt',
+    meaning:
+      'The primary key columns of a table changed; rows already in the warehouse use the old key.',
+    fix: "Drop the table's current, changes and view in the warehouse, then reset its offsets.",
+  },
+  TYPE_CHANGED: {
+    disposition: 'halt',
+    meaning: 'A column now has a type its warehouse column cannot hold.',
+    fix: 'Widen the warehouse column by ALTER TABLE on both tables the message names, then restart.',
+  },
+  VERSION_REGRESSED: {
+    disposition: 'halt',
+    meaning: 'The commit position went back within a partition: the source was restored or reset.',
+    fix: 'Begin a new epoch for the source, so that its next snapshot wins over older rows.',
+  },
+  SINK_UNAVAILABLE: {
+    disposition: 'retry',
+    meaning: 'ClickHouse does not answer, is overloaded or out of memory for the moment.',
+    fix: 'Nothing, if it is starting; otherwise start ClickHouse or correct CLICKHOUSE_URL.',
+  },
+  SINK_REFUSED: {
+    disposition: 'halt',
+    meaning: 'ClickHouse refuses a statement for a reason that trying again will not mend.',
+    fix: 'Read the ClickHouse error in the message; check rights, disk and table definition.',
+  },
+  MIGRATION_FAILED: {
+    disposition: 'halt',
+    meaning: 'A warehouse migration failed or was edited after it had been applied.',
+    fix: 'Read the statement in the message; restore the edited file or add a new migration.',
+  },
+  SOURCE_UNAVAILABLE: {
+    disposition: 'retry',
+    meaning: "A source's Postgres does not answer.",
+    fix: 'Start the database or correct its URL.',
+  },
+  STACK_FAILED: {
+    disposition: 'halt',
+    meaning: 'A process of the local stack could not be started or kept running.',
+    fix: 'Read the end of its log in the message.',
+  },
+  PORT_TAKEN: {
+    disposition: 'halt',
+    meaning: 'Another program listens on a port that the local stack needs.',
+    fix: 'End that program, or move all ports: TRIBUTARY_PORT_OFFSET=1000.',
+  },
+  DEADLINE_EXCEEDED: {
+    disposition: 'halt',
+    meaning: 'Something did not reach the expected state in time.',
+    fix: 'The message names the last observed state; look into the log of the part it names.',
+  },
+  WAREHOUSE_DIFFERS: {
+    disposition: 'halt',
+    meaning: 'The warehouse does not hold what a service table holds.',
+    fix: 'Look at the differing tables in the comparison and at `tributary status`.',
+  },
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+/** Name of a failure, as it stands in messages, logs, metrics and the error manual. */
+export type ErrorCode = keyof typeof ERROR_CODES;

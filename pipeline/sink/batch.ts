@@ -1,0 +1,96 @@
+import type { Offset } from '../change/offset.ts';
+import type { Cell } from '../transform/column-type.ts';
+import type { Row } from '../transform/row.ts';
+import type { TablePlan } from '../transform/table-plan.ts';
+import type { SourceRecord } from './dead-letter.ts';
+
+/** What the sink is to do about one record. Records without effect only move the position. */
+export type Work =
+  | {
+      readonly kind: 'row';
+      readonly record: SourceRecord;
+      readonly plan: TablePlan;
+      readonly row: Row;
+      /** Commit time in microseconds since 1970, of streamed changes; of others undefined. */
+      readonly committedAtMicros: bigint | undefined;
+    }
+  | {
+      readonly kind: 'truncate';
+      readonly record: SourceRecord;
+      readonly table: Pick<TablePlan, 'source' | 'relation'>;
+      /** Cells of `OWN_COLUMNS`. */
+      readonly own: readonly Cell[];
+    }
+  | { readonly kind: 'skip'; readonly record: SourceRecord };
+
+/** Bounds of one insert. Whichever is reached first cuts the batch. */
+export interface BatchLimits {
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
+/** Work that is applied, acknowledged and, if need be, repeated as one. */
+export interface Batch {
+  readonly work: readonly Work[];
+  readonly bytes: number;
+}
+
+/** Bytes of a record that count against the bounds. */
+export function recordBytes(record: SourceRecord): number {
+  return (record.value?.length ?? 0) + (record.key?.length ?? 0);
+}
+
+/**
+ * Takes the longest prefix of `queue` that may go into one insert: rows of one plan, within the
+ * limits (at least one item), and a truncation only by itself, because it applies to what was
+ * stored before it.
+ */
+export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
+  let bytes = 0;
+  let rows = 0;
+  let plan: TablePlan | undefined;
+  let count = 0;
+  for (const item of queue) {
+    if (item.kind === 'truncate') {
+      if (count === 0) count = 1;
+      break;
+    }
+    if (item.kind === 'row') {
+      const size = recordBytes(item.record);
+      const full = rows >= limits.maxRows || bytes + size > limits.maxBytes;
+      if ((plan !== undefined && item.plan !== plan) || (rows > 0 && full)) break;
+      plan = item.plan;
+      rows += 1;
+      bytes += size;
+    }
+    count += 1;
+  }
+  return { work: queue.slice(0, count), bytes };
+}
+
+/** Highest offset per partition. Records of a partition come in order, so the last one counts. */
+export function lastOffsets(work: readonly Work[]): Map<number, Offset> {
+  const last = new Map<number, Offset>();
+  for (const { record } of work) last.set(record.partition, record.offset);
+  return last;
+}
+
+/**
+ * Token under which ClickHouse drops an insert that it has already stored: the offset ranges, per
+ * partition, of the rows in it. A repeated insert of the same rows has the same token.
+ */
+export function deduplicationToken(work: readonly Work[]): string {
+  const ranges = new Map<number, { first: Offset; last: Offset; count: number }>();
+  for (const { record } of work) {
+    const range = ranges.get(record.partition);
+    ranges.set(record.partition, {
+      first: range?.first ?? record.offset,
+      last: record.offset,
+      count: (range?.count ?? 0) + 1,
+    });
+  }
+  return [...ranges]
+    .sort(([a], [b]) => a - b)
+    .map(([partition, { first, last, count }]) => `${partition}:${first}-${last}/${count}`)
+    .join(',');
+}

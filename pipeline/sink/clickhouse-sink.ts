@@ -1,0 +1,207 @@
+import { Readable } from 'node:stream';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { parseOffset, type Offset } from '../change/offset.ts';
+import type { Cell } from '../transform/column-type.ts';
+import { keyText } from '../transform/row.ts';
+import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-plan.ts';
+import { sinkError } from './clickhouse-error.ts';
+import { quoteName, quoteText } from './identifier.ts';
+import type { Sink } from './sink.ts';
+import { alterTable, CHANGES, createTable, CURRENT, type StoredColumn } from './table-ddl.ts';
+
+const NEWLINE = '\n';
+const MAX_QUERY_SIZE_WITHOUT_KEYS = 262_144;
+
+/** How inserts are to be read; pinned here because defaults differ between ClickHouse versions. */
+const INSERT_SETTINGS = {
+  date_time_input_format: 'basic',
+  // A delete carries the key alone: NULL in a column that is not Nullable means its default.
+  input_format_null_as_default: 1,
+  async_insert: 0,
+} as const;
+
+/** Stores rows in ClickHouse. */
+export function createClickHouseSink(client: ClickHouseClient): Sink {
+  async function guard<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw sinkError(error, doing);
+    }
+  }
+
+  const command = (query: string, doing: string) =>
+    guard(doing, async () => {
+      await client.command({ query, clickhouse_settings: { wait_end_of_query: 1 } });
+    });
+
+  async function rowsOf<T>(
+    query: string,
+    params: Record<string, unknown>,
+    doing: string,
+  ): Promise<T[]> {
+    return guard(doing, async () => {
+      const result = await client.query({ query, query_params: params, format: 'JSONEachRow' });
+      return result.json<T>();
+    });
+  }
+
+  async function insertInto(
+    database: string,
+    plan: TablePlan,
+    body: Buffer,
+    token: string,
+  ): Promise<void> {
+    const table = `${database}.${quoteName(storageName(plan))}`;
+    await guard(`inserting into ${database}.${storageName(plan)}`, async () => {
+      const { stream } = await client.exec({
+        query: `INSERT INTO ${table} (${columnList(plan)}) FORMAT JSONCompactEachRow`,
+        values: Readable.from([body], { objectMode: false }),
+        clickhouse_settings: { ...INSERT_SETTINGS, insert_deduplication_token: token },
+      });
+      stream.resume();
+    });
+  }
+
+  /** Columns of a table in `current`, in order; none when it is not there. */
+  async function storedColumns(
+    table: Pick<TablePlan, 'source' | 'relation'>,
+    doing: string,
+  ): Promise<StoredColumn[]> {
+    const rows = await rowsOf<{ name: string; type: string; is_in_primary_key: number }>(
+      `SELECT name, type, is_in_primary_key FROM system.columns
+       WHERE database = {database:String} AND table = {table:String} ORDER BY position`,
+      { database: CURRENT, table: storageName(table) },
+      doing,
+    );
+    return rows.map(({ name, type, is_in_primary_key }) => ({
+      name,
+      type,
+      isKey: is_in_primary_key === 1,
+    }));
+  }
+
+  return {
+    async prepare(plan) {
+      const doing = `preparing ${plan.source}.${plan.relation}`;
+      const stored = await storedColumns(plan, doing);
+      const change = stored.length === 0 ? createTable(plan) : alterTable(plan, stored);
+      for (const statement of change.statements) await command(statement, doing);
+      for (const note of change.notes) await recordSchemaChange(plan, note);
+    },
+
+    async storedOffsets(plan) {
+      const rows = await rowsOf<{ partition: number; last: string }>(
+        `SELECT _partition AS partition, toString(max(_offset)) AS last
+         FROM ${CHANGES}.${quoteName(storageName(plan))} GROUP BY _partition`,
+        {},
+        `reading the stored offsets of ${plan.source}.${plan.relation}`,
+      );
+      return new Map<number, Offset>(
+        rows.map(({ partition, last }) => [partition, parseOffset(last)]),
+      );
+    },
+
+    async insert(plan, rows, token) {
+      const body = Buffer.from(rows.map((row) => JSON.stringify(row.cells)).join(NEWLINE));
+      // The change log last: what it holds counts as stored, after a crash too (`storedOffsets`).
+      await insertInto(CURRENT, plan, body, token);
+      await insertInto(CHANGES, plan, body, token);
+    },
+
+    async lastValues(plan, rows, indexes) {
+      const keys = plan.columns.filter((column) => column.isKey);
+      const keyIndexes = keys.map((column) => plan.columns.indexOf(column));
+      const wanted = indexes.map((index) => plan.columns[index]?.stored ?? '');
+      const names = [...keys.map((column) => column.stored), ...wanted].map(quoteName).join(', ');
+      const keyNames = keys.map((column) => quoteName(column.stored)).join(', ');
+      const structure = keys
+        .map((column, index) => `k${index} ${column.type.clickhouse}`)
+        .join(', ');
+      const list = rows
+        .map((row) => JSON.stringify(keyIndexes.map((index) => row.cells[index] ?? null)))
+        .join(NEWLINE);
+      const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
+        const result = await client.query({
+          // From the change log, not from the current table: after a crash between the two inserts
+          // the current table may already hold changes that come after these rows.
+          query: `SELECT ${names} FROM (
+              SELECT ${names}, _op FROM ${CHANGES}.${quoteName(storageName(plan))}
+              WHERE (${keyNames}) IN (
+                SELECT ${keys.map((_, index) => `k${index}`).join(', ')}
+                FROM format(JSONCompactEachRow, ${quoteText(structure)}, ${quoteText(list)}))
+              ORDER BY _version DESC LIMIT 1 BY ${keyNames})
+            WHERE _op NOT IN ('delete', 'truncate')`,
+          format: 'JSONCompactEachRow',
+          clickhouse_settings: {
+            max_query_size: String(list.length * 2 + MAX_QUERY_SIZE_WITHOUT_KEYS),
+            output_format_json_quote_64bit_integers: 1,
+            output_format_json_quote_decimals: 1,
+          },
+        });
+        return result.json<Cell[]>();
+      });
+      const byKey = new Map<string, ReadonlyMap<number, Cell>>();
+      for (const values of found) {
+        const cells: Cell[] = [];
+        keyIndexes.forEach((index, position) => (cells[index] = values[position] ?? null));
+        byKey.set(
+          keyText(plan, { cells, unchanged: [] }),
+          new Map(
+            indexes.map((index, position) => [index, values[keys.length + position] ?? null]),
+          ),
+        );
+      }
+      return byKey;
+    },
+
+    async truncate(table, own) {
+      const doing = `truncating ${table.source}.${table.relation}`;
+      const names = (await storedColumns(table, doing)).map((column) => column.name);
+      if (names.length === 0) return;
+      const storage = quoteName(storageName(table));
+      const all = names.map(quoteName).join(', ');
+      const ownNames = OWN_COLUMNS.map((column) => column.name as string);
+      const data = names.filter((name) => !ownNames.includes(name)).map(quoteName);
+      const literals = OWN_COLUMNS.map(
+        ({ name, clickhouse }, index) =>
+          `CAST(${quoteText(String(own[index]))} AS ${clickhouse}) AS ${quoteName(name)}`,
+      );
+      // The change log first: its rows are read off the current table.
+      for (const database of [CHANGES, CURRENT]) {
+        await command(
+          `INSERT INTO ${database}.${storage} (${[...data, ...ownNames.map(quoteName)].join(', ')})
+           SELECT ${[...data, ...literals].join(', ')} FROM (
+             SELECT ${all} FROM ${CURRENT}.${storage} FINAL
+             WHERE _version < toUInt128(${quoteText(String(own[0]))}))`,
+          doing,
+        );
+      }
+    },
+  };
+
+  async function recordSchemaChange(plan: TablePlan, change: string): Promise<void> {
+    await guard('recording a schema change', async () => {
+      await client.insert({
+        table: 'ops.schema_history',
+        values: [
+          {
+            source: plan.source,
+            table_schema: plan.schema,
+            table_name: plan.table,
+            schema_id: plan.schemaId,
+            change,
+            action: 'applied',
+          },
+        ],
+        format: 'JSONEachRow',
+      });
+    });
+  }
+}
+
+function columnList(plan: TablePlan): string {
+  return [...plan.columns.map((column) => column.stored), ...OWN_COLUMNS.map(({ name }) => name)]
+    .map(quoteName)
+    .join(', ');
+}

@@ -1,0 +1,26 @@
+import type { TributaryError } from '#runtime/errors.ts';
+import type { Offset } from '../change/offset.ts';
+
+/** A record as it stands in its topic. */
+export interface SourceRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: Offset;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+}
+
+/** A record that can never be applied, and why. */
+export interface DeadLetter {
+  readonly record: SourceRecord;
+  readonly error: TributaryError;
+}
+
+/** Where dead letters are kept. */
+export interface DeadLetterQueue {
+  /**
+   * Resolves once the letter is stored durably; only then may its offset be committed. Keeps
+   * trying while the queue is away. Writing the same letter again is harmless.
+   */
+  write(letter: DeadLetter, signal: AbortSignal): Promise<void>;
+}

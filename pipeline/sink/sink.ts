@@ -1,0 +1,45 @@
+import type { Offset } from '../change/offset.ts';
+import type { Cell } from '../transform/column-type.ts';
+import type { Row } from '../transform/row.ts';
+import type { TablePlan } from '../transform/table-plan.ts';
+
+/**
+ * Where rows go. One implementation: ClickHouse.
+ *
+ * Every method rejects with a TributaryError: `SINK_UNAVAILABLE` (retry), `SINK_REFUSED`,
+ * `KEY_CHANGED`, `TYPE_CHANGED` (halt), `VALUE_REJECTED` (some row of the batch cannot be stored).
+ */
+export interface Sink {
+  /** Makes storage and view of a table fit a plan. Idempotent; call before rows of a new plan. */
+  prepare(plan: TablePlan): Promise<void>;
+
+  /**
+   * Highest offset per partition that the change log holds. Rows up to there are stored, in the
+   * current table too: it is written first.
+   */
+  storedOffsets(plan: TablePlan): Promise<ReadonlyMap<number, Offset>>;
+
+  /**
+   * Stores rows, complete ones only, and resolves once ClickHouse has acknowledged them. Repeating
+   * the call with the same rows and token is safe.
+   */
+  insert(plan: TablePlan, rows: readonly Row[], token: string): Promise<void>;
+
+  /**
+   * Values that rows had after their last stored change, of the columns at `indexes`, by key text
+   * (see `keyText`). Rows that are not there are left out.
+   */
+  lastValues(
+    plan: TablePlan,
+    rows: readonly Row[],
+    indexes: readonly number[],
+  ): Promise<ReadonlyMap<string, ReadonlyMap<number, Cell>>>;
+
+  /**
+   * Marks every row of a table that is older than a truncation as deleted by it. A table that is
+   * not there has no rows.
+   *
+   * @param own - cells of `OWN_COLUMNS` of the truncation
+   */
+  truncate(table: Pick<TablePlan, 'source' | 'relation'>, own: readonly Cell[]): Promise<void>;
+}

@@ -1,0 +1,200 @@
+import { TributaryError } from '#runtime/errors.ts';
+import { nullableOf } from '../transform/column-type.ts';
+import {
+  OWN_COLUMNS,
+  storageName,
+  type PlannedColumn,
+  type TablePlan,
+} from '../transform/table-plan.ts';
+import { quoteName, quoteText } from './identifier.ts';
+
+/** Database of the tables behind the current views. */
+export const CURRENT = 'current';
+/** Database of the change logs. */
+export const CHANGES = 'changes';
+
+/** A column as ClickHouse has it. */
+export interface StoredColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly isKey: boolean;
+}
+
+/** What has to be done to make the storage of a table fit a plan. */
+export interface TableChange {
+  readonly statements: readonly string[];
+  /** One line per change that is worth remembering, e.g. `added column phone`. */
+  readonly notes: readonly string[];
+}
+
+/** ClickHouse type of a column in the current table. */
+export function currentType(column: PlannedColumn): string {
+  return column.nullable && !column.isKey
+    ? nullableOf(column.type.clickhouse)
+    : column.type.clickhouse;
+}
+
+/** ClickHouse type of a column in the change log, where deletes carry the key alone. */
+export function changesType(column: PlannedColumn): string {
+  return column.isKey || !column.type.canBeNullable
+    ? column.type.clickhouse
+    : nullableOf(column.type.clickhouse);
+}
+
+/** Statements that make a table which is not there yet. Safe to run from two processes at once. */
+export function createTable(plan: TablePlan): TableChange {
+  const storage = quoteName(storageName(plan));
+  const key = plan.columns
+    .filter((column) => column.isKey)
+    .map((column) => quoteName(column.stored));
+  const own = OWN_COLUMNS.map(
+    ({ name, clickhouse, comment }) =>
+      `${quoteName(name)} ${clickhouse} COMMENT ${quoteText(comment)}`,
+  );
+  const columns = (type: (column: PlannedColumn) => string) =>
+    [...plan.columns.map((column) => `${quoteName(column.stored)} ${type(column)}`), ...own].join(
+      ', ',
+    );
+  const what = `${plan.schema}.${plan.table} of source ${plan.source}`;
+  return {
+    statements: [
+      `CREATE DATABASE IF NOT EXISTS ${quoteName(plan.source)}`,
+      // The newest version of a row wins; `_deleted` rows stay as tombstones, so that an older
+      // version that comes late cannot bring a deleted row back.
+      `CREATE TABLE IF NOT EXISTS ${CURRENT}.${storage} (${columns(currentType)}) ` +
+        `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (${key.join(', ')}) ` +
+        `SETTINGS non_replicated_deduplication_window = 1000 ` +
+        `COMMENT ${quoteText(`newest version of each row of ${what}; read the view instead`)}`,
+      // Replacing by the whole place of a change: it can only ever collapse a change with itself.
+      `CREATE TABLE IF NOT EXISTS ${CHANGES}.${storage} (${columns(changesType)}) ` +
+        `ENGINE = ReplacingMergeTree ORDER BY (${[...key, '_version', '_partition'].join(', ')}) ` +
+        `SETTINGS non_replicated_deduplication_window = 1000 ` +
+        `COMMENT ${quoteText(`every change of ${what}`)}`,
+      createView(plan, []),
+    ],
+    notes: ['table first seen'],
+  };
+}
+
+/**
+ * What has to change in a table that is there already.
+ *
+ * @param current - columns of the table in `current`
+ * @throws TributaryError `KEY_CHANGED`, `TYPE_CHANGED`
+ */
+export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): TableChange {
+  const byName = new Map(current.map((column) => [column.name, column]));
+  const oldKey = current.filter((column) => column.isKey).map((column) => column.name);
+  const newKey = plan.columns.filter((column) => column.isKey).map((column) => column.stored);
+  if (oldKey.length !== newKey.length || newKey.some((name) => !oldKey.includes(name))) {
+    throw new TributaryError(
+      'KEY_CHANGED',
+      `${plan.source}.${plan.relation}: the primary key was (${oldKey.join(', ')}), now it is (${newKey.join(', ')})`,
+    );
+  }
+  const statements: string[] = [];
+  const notes: string[] = [];
+  const storage = quoteName(storageName(plan));
+  for (const column of plan.columns) {
+    const stored = byName.get(column.stored);
+    const wanted = currentType(column);
+    if (stored === undefined) {
+      // Rows from before know nothing of the column: NULL where that can be said.
+      const added = column.type.canBeNullable ? nullableOf(column.type.clickhouse) : wanted;
+      const place = quoteName(previousColumn(plan, column));
+      for (const database of [CURRENT, CHANGES]) {
+        statements.push(
+          `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(column.stored)} ${added} AFTER ${place}`,
+        );
+      }
+      notes.push(`added column ${column.name}`);
+    } else if (!holds(stored.type, wanted)) {
+      const widened = widenedType(stored.type, wanted);
+      if (widened === undefined) {
+        throw new TributaryError(
+          'TYPE_CHANGED',
+          `${plan.source}.${plan.relation}, column ${column.name}: the warehouse has ${stored.type}, the source now needs ${wanted}`,
+          {
+            fix: `Alter the column in ${CURRENT}.${storageName(plan)} and ${CHANGES}.${storageName(plan)}, then restart.`,
+          },
+        );
+      }
+      const name = quoteName(column.stored);
+      statements.push(
+        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${name} ${widened}`,
+        `ALTER TABLE ${CHANGES}.${storage} MODIFY COLUMN ${name} ${changesType(column)}`,
+      );
+      notes.push(`column ${column.name} is now ${widened}`);
+    }
+  }
+  const planned = new Set(plan.columns.map((column) => column.stored));
+  const own = new Set<string>(OWN_COLUMNS.map((column) => column.name));
+  const gone = current
+    .map((column) => column.name)
+    .filter((name) => !planned.has(name) && !own.has(name));
+  statements.push(createView(plan, gone));
+  return { statements, notes };
+}
+
+/**
+ * The view that shows what the service's table holds now. Columns that the source no longer has
+ * stay in it, so that queries which name them go on working.
+ */
+function createView(plan: TablePlan, gone: readonly string[]): string {
+  const columns = [
+    ...plan.columns.map((column) =>
+      column.stored === column.name
+        ? quoteName(column.name)
+        : `${quoteName(column.stored)} AS ${quoteName(column.name)}`,
+    ),
+    ...gone.map(quoteName),
+  ];
+  return (
+    `CREATE OR REPLACE VIEW ${quoteName(plan.source)}.${quoteName(plan.relation)} AS ` +
+    `SELECT ${columns.join(', ')} FROM ${CURRENT}.${quoteName(storageName(plan))} FINAL`
+  );
+}
+
+function previousColumn(plan: TablePlan, column: PlannedColumn): string {
+  const index = plan.columns.indexOf(column);
+  const previous = plan.columns[index - 1] ?? plan.columns.find((other) => other.isKey);
+  return previous?.stored ?? column.stored;
+}
+
+/** Whether values of type `wanted` fit a column of type `stored` as they are. */
+function holds(stored: string, wanted: string): boolean {
+  return stored === wanted || stored === nullableOf(wanted);
+}
+
+const INTEGERS = ['Int16', 'Int32', 'Int64'];
+
+/** The type to give a column of type `stored` so that it holds both; undefined when none does. */
+function widenedType(stored: string, wanted: string): string | undefined {
+  const [from, to] = [withoutNull(stored), withoutNull(wanted)];
+  // NULL that was allowed once stays allowed: old rows may hold it.
+  return isWider(from, to) ? (stored === from ? wanted : nullableOf(to)) : undefined;
+}
+
+function isWider(from: string, to: string): boolean {
+  if (from === to) return true;
+  if (INTEGERS.includes(from) && INTEGERS.includes(to)) {
+    return INTEGERS.indexOf(from) < INTEGERS.indexOf(to);
+  }
+  if (from === 'Float32' && to === 'Float64') return true;
+  const [narrow, wide] = [decimalParts(from), decimalParts(to)];
+  if (narrow === undefined || wide === undefined) return false;
+  return (
+    wide.scale >= narrow.scale && wide.precision - wide.scale >= narrow.precision - narrow.scale
+  );
+}
+
+function withoutNull(type: string): string {
+  const lowCardinality = /^LowCardinality\(Nullable\((.*)\)\)$/.exec(type)?.[1];
+  if (lowCardinality !== undefined) return `LowCardinality(${lowCardinality})`;
+  return /^Nullable\((.*)\)$/.exec(type)?.[1] ?? type;
+}
+
+function decimalParts(type: string): { precision: number; scale: number } | undefined {
+  const match = /^Decimal\((\d+), (\d+)\)$/.exec(type);
+  return match === null ? undefined : { precision: Number(match[1]), scale: Number(match[2]) };
+}

@@ -1,0 +1,228 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { dispositionOf, isAbort, messageCode, TributaryError } from '#runtime/errors.ts';
+import type { Logger } from '#runtime/log.ts';
+import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import type { Offset } from '../change/offset.ts';
+import type { Row } from '../transform/row.ts';
+import type { TablePlan } from '../transform/table-plan.ts';
+import {
+  deduplicationToken,
+  lastOffsets,
+  nextBatch,
+  recordBytes,
+  type Batch,
+  type BatchLimits,
+  type Work,
+} from './batch.ts';
+import { completeRows } from './complete-rows.ts';
+import type { DeadLetterQueue } from './dead-letter.ts';
+import type { Sink } from './sink.ts';
+
+/** Row work, with its row. */
+export type RowWork = Extract<Work, { kind: 'row' }>;
+
+/** What a lane needs, and whom it tells. */
+export interface LaneOptions {
+  readonly sink: Sink;
+  readonly deadLetters: DeadLetterQueue;
+  readonly limits: BatchLimits;
+  /** Least time between the starts of two inserts, in milliseconds; a lone change never waits. */
+  readonly flushIntervalMs: number;
+  readonly log: Logger;
+  /** Aborts when there is no more time to drain. */
+  readonly signal: AbortSignal;
+  /** Everything up to these offsets is stored, or kept as dead letter. */
+  readonly onAcknowledged: (offsets: ReadonlyMap<number, Offset>) => void;
+  readonly onStored: (plan: TablePlan, rows: readonly RowWork[]) => void;
+  /** The buffer has room again. */
+  readonly onRoom: () => void;
+  readonly onHalted: (error: unknown) => void;
+}
+
+/**
+ * Brings the changes of one topic into the warehouse, in order.
+ *
+ * One batch is under way at a time; what arrives meanwhile makes the next one. So batches are
+ * small when little happens and grow with the load, and no timer delays a lone change. A failure
+ * that trying again will not mend halts this lane and no other.
+ *
+ * States: idle (nothing to do) → flushing (a batch is under way) → idle; any → halted, for good.
+ */
+export class TableLane {
+  readonly #options: LaneOptions;
+  #queue: Work[] = [];
+  #bufferedBytes = 0;
+  #state: 'idle' | 'flushing' | 'halted' = 'idle';
+  #done: Promise<void> = Promise.resolve();
+  #lastFlushAt = 0;
+  #prepared: TablePlan | undefined;
+  #draining = false;
+  #cutPause: () => void = () => undefined;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+  }
+
+  /** Whether more is buffered than two inserts can take; the topic should be paused meanwhile. */
+  get isFull(): boolean {
+    const { maxBytes, maxRows } = this.#options.limits;
+    return this.#bufferedBytes > maxBytes || this.#queue.length > 2 * maxRows;
+  }
+
+  get isHalted(): boolean {
+    return this.#state === 'halted';
+  }
+
+  /** Takes work over, in topic order. Never waits; mind {@link isFull}. */
+  enqueue(work: readonly Work[]): void {
+    if (this.#state === 'halted' || work.length === 0) return;
+    for (const item of work) {
+      this.#queue.push(item);
+      this.#bufferedBytes += recordBytes(item.record);
+    }
+    if (this.#hasFullBatch()) this.#cutPause();
+    if (this.#state === 'idle') {
+      this.#state = 'flushing';
+      this.#done = this.#flushAll();
+    }
+  }
+
+  /** Drops what is queued and takes nothing more over: it is delivered again after a restart. */
+  halt(): void {
+    this.#state = 'halted';
+    this.#queue = [];
+    this.#bufferedBytes = 0;
+  }
+
+  /** Resolves when everything taken over is stored, or the lane halted. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#cutPause();
+    await this.#done;
+  }
+
+  /**
+   * Makes storage fit a plan.
+   *
+   * @throws TributaryError of disposition `halt`, or the abort reason
+   */
+  async prepare(plan: TablePlan): Promise<void> {
+    if (this.#prepared === plan) return;
+    await this.#withRetry('preparing a table', () => this.#options.sink.prepare(plan));
+    this.#prepared = plan;
+  }
+
+  async #flushAll(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        await this.#pace();
+        const batch = nextBatch(this.#queue, this.#options.limits);
+        this.#lastFlushAt = performance.now();
+        await this.#apply(batch);
+        this.#queue.splice(0, batch.work.length);
+        for (const { record } of batch.work) this.#bufferedBytes -= recordBytes(record);
+        this.#options.onAcknowledged(lastOffsets(batch.work));
+        if (!this.isFull) this.#options.onRoom();
+      }
+      this.#state = 'idle';
+    } catch (error) {
+      this.halt();
+      if (!isAbort(error)) this.#options.onHalted(error);
+    }
+  }
+
+  /** Spaces inserts, so that ClickHouse is not flooded with tiny parts. */
+  async #pace(): Promise<void> {
+    const rest = this.#lastFlushAt + this.#options.flushIntervalMs - performance.now();
+    if (rest <= 0 || this.#draining || this.#hasFullBatch()) return;
+    const full = new Promise<void>((resolve) => (this.#cutPause = resolve));
+    await Promise.race([delay(rest), full]);
+  }
+
+  #hasFullBatch(): boolean {
+    const { maxBytes, maxRows } = this.#options.limits;
+    return this.#queue.length >= maxRows || this.#bufferedBytes >= maxBytes;
+  }
+
+  async #apply(batch: Batch): Promise<void> {
+    const [first] = batch.work;
+    if (first?.kind === 'truncate') {
+      await this.#withRetry('truncating a table', () =>
+        this.#options.sink.truncate(first.table, first.own),
+      );
+      return;
+    }
+    const work = batch.work.filter((item) => item.kind === 'row');
+    const [head] = work;
+    if (head === undefined) return;
+    const { plan } = head;
+    await this.prepare(plan);
+    const complete = await this.#complete(plan, work);
+    await this.#insert(plan, complete);
+    this.#options.onStored(plan, complete);
+  }
+
+  async #complete(plan: TablePlan, work: readonly RowWork[]): Promise<readonly RowWork[]> {
+    const rows = await this.#withRetry('reading rows back', () =>
+      completeRows(
+        plan,
+        work.map((item) => item.row),
+        (...args) => this.#options.sink.lastValues(...args),
+      ),
+    );
+    const complete: RowWork[] = [];
+    for (const [index, item] of work.entries()) {
+      const row: Row | undefined = rows[index];
+      if (row === undefined) await this.#deadLetter(item, incomplete(plan));
+      else complete.push(row === item.row ? item : { ...item, row });
+    }
+    return complete;
+  }
+
+  /** Inserts, and halves the batch where ClickHouse refuses a value, until that record is alone. */
+  async #insert(plan: TablePlan, work: readonly RowWork[]): Promise<void> {
+    const [only] = work;
+    if (only === undefined) return;
+    try {
+      await this.#withRetry('inserting', () =>
+        this.#options.sink.insert(
+          plan,
+          work.map((item) => item.row),
+          deduplicationToken(work),
+        ),
+      );
+    } catch (error) {
+      if (!(error instanceof TributaryError) || messageCode(error) !== 'VALUE_REJECTED')
+        throw error;
+      if (work.length === 1) {
+        await this.#deadLetter(only, error);
+        return;
+      }
+      const middle = Math.ceil(work.length / 2);
+      await this.#insert(plan, work.slice(0, middle));
+      await this.#insert(plan, work.slice(middle));
+    }
+  }
+
+  async #deadLetter(item: RowWork, error: TributaryError): Promise<void> {
+    await this.#options.deadLetters.write({ record: item.record, error }, this.#options.signal);
+  }
+
+  async #withRetry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    const { log, signal } = this.#options;
+    return retry(attempt, { policy: UNTIL_STOPPED, signal, log, what });
+  }
+}
+
+function incomplete(plan: TablePlan): TributaryError {
+  return new TributaryError(
+    'ROW_INCOMPLETE',
+    `${plan.source}.${plan.relation}: an update lacks a value that the warehouse does not have either`,
+    { context: { source: plan.source, table: plan.relation } },
+  );
+}
+
+/** Whether a failure concerns one record, which can be set aside, and not the whole table. */
+export function concernsOneRecord(error: unknown): error is TributaryError {
+  return error instanceof TributaryError && dispositionOf(error) === 'dead-letter';
+}

@@ -1,0 +1,225 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
+import { describeError, isAbort } from '#runtime/errors.ts';
+import type { Logger } from '#runtime/log.ts';
+import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { parseOffset, type Offset } from '../change/offset.ts';
+import { brokerError } from './kafka-client.ts';
+import type { RecordHandler, RecordSource } from './record-source.ts';
+
+/** How a Kafka source consumes. */
+export interface KafkaSourceOptions {
+  readonly kafka: Kafka;
+  readonly groupId: string;
+  /** Whether a topic is to be read. */
+  readonly isWanted: (topic: string) => boolean;
+  readonly log: Logger;
+  /** How often to look for topics that have appeared since, in milliseconds. */
+  readonly topicRefreshMs: number;
+  /** How often acknowledged offsets are committed, in milliseconds. */
+  readonly commitIntervalMs: number;
+  /** Most bytes of one partition in one answer of the broker. */
+  readonly maxBytesPerPartition: number;
+}
+
+/** The broker answers at once when there is a record; this bounds how long it waits for one. */
+const MAX_WAIT_MS = 100;
+/** Batches of how many partitions are handed over side by side; they only ever queue rows. */
+const PARTITIONS_AT_ONCE = 16;
+const SESSION_TIMEOUT_MS = 30_000;
+const HEARTBEAT_INTERVAL_MS = 3_000;
+
+/**
+ * Reads topics in a consumer group, also ones that appear later.
+ *
+ * Offsets are committed only after {@link RecordSource.acknowledge}, in the background: a commit
+ * that is lost costs a redelivery, which the pipeline recognizes.
+ */
+export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
+  const { kafka, log } = options;
+  const admin: Admin = kafka.admin();
+  const consumer: Consumer = kafka.consumer({
+    groupId: options.groupId,
+    maxWaitTimeInMs: MAX_WAIT_MS,
+    minBytes: 1,
+    maxBytesPerPartition: options.maxBytesPerPartition,
+    maxBytes: 4 * options.maxBytesPerPartition,
+    sessionTimeout: SESSION_TIMEOUT_MS,
+    heartbeatInterval: HEARTBEAT_INTERVAL_MS,
+    retry: {
+      initialRetryTime: 100,
+      maxRetryTime: 2_000,
+      retries: 5,
+      restartOnFailure: async () => true,
+    },
+  });
+  /** Next offset to read per topic and partition, acknowledged but not yet committed. */
+  const pending = new Map<string, Map<number, Offset>>();
+  /**
+   * Per partition the last record handed over and the end of the batch it came in. A transaction
+   * ends with a marker that takes an offset but is no record; without this an idle partition would
+   * seem one record behind for ever.
+   */
+  const batchEnds = new Map<string, { record: Offset; end: Offset }>();
+  const paused = new Set<string>();
+  let subscribed: ReadonlySet<string> = new Set();
+  let closing = false;
+  let committing: Promise<void> = Promise.resolve();
+
+  async function commit(): Promise<void> {
+    const offsets = [...pending].flatMap(([topic, partitions]) =>
+      [...partitions].map(([partition, next]) => ({ topic, partition, next })),
+    );
+    if (offsets.length === 0) return;
+    await consumer.commitOffsets(
+      offsets.map(({ topic, partition, next }) => ({ topic, partition, offset: next.toString() })),
+    );
+    for (const { topic, partition, next } of offsets) {
+      const partitions = pending.get(topic);
+      if (partitions?.get(partition) === next) partitions.delete(partition);
+      if (partitions?.size === 0) pending.delete(topic);
+    }
+  }
+
+  /** Commits; what fails, in a rebalance for instance, is tried again with the next commit. */
+  function commitQuietly(): Promise<void> {
+    committing = committing.then(commit).catch((error: unknown) => {
+      log.debug({ reason: describeError(error) }, 'offsets not committed yet');
+    });
+    return committing;
+  }
+
+  async function wantedTopics(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    return retry(
+      async () => {
+        try {
+          return new Set((await admin.listTopics()).filter(options.isWanted));
+        } catch (error) {
+          throw brokerError(error, 'listing topics');
+        }
+      },
+      { policy: UNTIL_STOPPED, signal, log, what: 'listing topics' },
+    );
+  }
+
+  async function connect(signal: AbortSignal): Promise<void> {
+    await retry(
+      async () => {
+        try {
+          await admin.connect();
+          await consumer.connect();
+        } catch (error) {
+          throw brokerError(error, 'connecting to Kafka');
+        }
+      },
+      { policy: UNTIL_STOPPED, signal, log, what: 'connecting to Kafka' },
+    );
+  }
+
+  async function consume(
+    topics: ReadonlySet<string>,
+    handler: RecordHandler,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await retry(
+      async () => {
+        try {
+          await consumer.stop();
+          await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+          await consumer.run({
+            autoCommit: false,
+            eachBatchAutoResolve: true,
+            partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
+            eachBatch: (payload) => handOver(payload, handler),
+          });
+          for (const topic of paused) consumer.pause([{ topic }]);
+        } catch (error) {
+          throw brokerError(error, 'subscribing to topics');
+        }
+      },
+      { policy: UNTIL_STOPPED, signal, log, what: 'subscribing to topics' },
+    );
+    subscribed = topics;
+    log.info({ topics: topics.size }, 'subscribed to topics');
+  }
+
+  async function handOver(payload: EachBatchPayload, handler: RecordHandler): Promise<void> {
+    const { batch } = payload;
+    const { topic, partition } = batch;
+    const last = batch.messages.at(-1);
+    if (closing || last === undefined) return;
+    batchEnds.set(`${topic}:${partition}`, {
+      record: parseOffset(last.offset),
+      end: parseOffset(batch.lastOffset()),
+    });
+    // Keeps the membership alive should handing over take long, e.g. while the registry is away.
+    const beat = setInterval(() => {
+      payload.heartbeat().catch(() => undefined);
+    }, HEARTBEAT_INTERVAL_MS);
+    try {
+      await handler.onRecords({
+        topic,
+        partition,
+        highWatermark: parseOffset(batch.highWatermark),
+        records: batch.messages.map((message) => ({
+          topic,
+          partition,
+          offset: parseOffset(message.offset),
+          key: message.key,
+          value: message.value,
+        })),
+      });
+    } finally {
+      clearInterval(beat);
+    }
+    await payload.heartbeat();
+  }
+
+  return {
+    async run(handler, signal) {
+      await connect(signal);
+      consumer.on(consumer.events.GROUP_JOIN, () => handler.onAssigned());
+      const timer = setInterval(() => void commitQuietly(), options.commitIntervalMs);
+      try {
+        while (!signal.aborted) {
+          const topics = await wantedTopics(signal);
+          const isNew = [...topics].some((topic) => !subscribed.has(topic));
+          if (isNew) await consume(new Set([...subscribed, ...topics]), handler, signal);
+          await delay(options.topicRefreshMs, undefined, { signal });
+        }
+      } catch (error) {
+        if (!isAbort(error)) throw error;
+      } finally {
+        clearInterval(timer);
+      }
+    },
+
+    acknowledge(topic, offsets) {
+      let partitions = pending.get(topic);
+      if (partitions === undefined) pending.set(topic, (partitions = new Map<number, Offset>()));
+      for (const [partition, last] of offsets) {
+        const batchEnd = batchEnds.get(`${topic}:${partition}`);
+        const end = batchEnd?.record === last ? batchEnd.end : last;
+        partitions.set(partition, (end + 1n) as Offset);
+      }
+    },
+
+    pause(topic) {
+      if (paused.has(topic)) return;
+      paused.add(topic);
+      if (subscribed.has(topic)) consumer.pause([{ topic }]);
+    },
+
+    resume(topic) {
+      if (!paused.delete(topic)) return;
+      if (subscribed.has(topic)) consumer.resume([{ topic }]);
+    },
+
+    async close() {
+      closing = true;
+      await commitQuietly();
+      await consumer.disconnect();
+      await admin.disconnect();
+    },
+  };
+}

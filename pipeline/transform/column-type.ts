@@ -1,0 +1,213 @@
+import { TributaryError } from '#runtime/errors.ts';
+import {
+  isRecord,
+  unwrapNullable,
+  type AvroAnnotated,
+  type AvroSchema,
+} from '../avro/avro-schema.ts';
+import type { ColumnValue } from '../change/row-image.ts';
+import { dateText, timeText, timestampText, zonedTimestampText } from './temporal-text.ts';
+
+/** What a cell is on its way into ClickHouse: JSON, with big numbers and times as exact text. */
+export type Cell = null | boolean | number | string | readonly Cell[];
+
+/** How values of one column are stored. */
+export interface ColumnType {
+  /** ClickHouse type for values that are there, e.g. `Decimal(12, 2)`. */
+  readonly clickhouse: string;
+  /** Whether ClickHouse allows `Nullable` around it; arrays it does not. */
+  readonly canBeNullable: boolean;
+  /**
+   * Turns a decoded value (never null) into a cell.
+   *
+   * @throws TributaryError `VALUE_REJECTED` when the type cannot hold the value; the message has
+   * no value in it
+   */
+  readonly encode: (value: ColumnValue) => Cell;
+}
+
+/** Digits of ClickHouse's widest Decimal. */
+const MAX_DECIMAL_DIGITS = 76;
+
+const TEXT: ColumnType = {
+  clickhouse: 'String',
+  canBeNullable: true,
+  encode: (value) => (typeof value === 'string' ? value : textOf(value)),
+};
+
+const passedAsIs = (clickhouse: string): ColumnType => ({
+  clickhouse,
+  canBeNullable: true,
+  encode: (value) => {
+    if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string')
+      return value;
+    throw unexpected(clickhouse);
+  },
+});
+
+const BIGINT: ColumnType = {
+  clickhouse: 'Int64',
+  canBeNullable: true,
+  encode: (value) => bigintOf(value).toString(),
+};
+
+// JSON has no NaN or infinity; ClickHouse reads them from text.
+const float = (clickhouse: string): ColumnType => ({
+  clickhouse,
+  canBeNullable: true,
+  encode: (value) => {
+    if (typeof value !== 'number') throw unexpected(clickhouse);
+    if (Number.isFinite(value)) return Object.is(value, -0) ? '-0' : value;
+    return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  },
+});
+
+const fromText = (clickhouse: string, encode: (text: string) => string): ColumnType => ({
+  clickhouse,
+  canBeNullable: true,
+  encode: (value) => {
+    if (typeof value !== 'string') throw unexpected(clickhouse);
+    return encode(value);
+  },
+});
+
+const BYTES: ColumnType = {
+  clickhouse: 'String',
+  canBeNullable: true,
+  // Postgres's own text form: JSON cannot carry arbitrary bytes.
+  encode: (value) => {
+    if (!Buffer.isBuffer(value)) throw unexpected('String');
+    return `\\x${value.toString('hex')}`;
+  },
+};
+
+/**
+ * Types by Debezium's and Kafka Connect's semantic names.
+ *
+ * @see Debezium documentation, PostgreSQL connector, "Data type mappings"
+ */
+const BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
+  'io.debezium.time.Date': {
+    clickhouse: 'Date32',
+    canBeNullable: true,
+    encode: (value) => dateText(numberOf(value)),
+  },
+  'io.debezium.time.Timestamp': {
+    clickhouse: "DateTime64(6, 'UTC')",
+    canBeNullable: true,
+    encode: (value) => timestampText(bigintOf(value) * 1000n),
+  },
+  'io.debezium.time.MicroTimestamp': {
+    clickhouse: "DateTime64(6, 'UTC')",
+    canBeNullable: true,
+    encode: (value) => timestampText(bigintOf(value)),
+  },
+  'io.debezium.time.ZonedTimestamp': fromText("DateTime64(6, 'UTC')", zonedTimestampText),
+  'io.debezium.time.Time': {
+    clickhouse: 'String',
+    canBeNullable: true,
+    encode: (value) => timeText(BigInt(numberOf(value)) * 1000n),
+  },
+  'io.debezium.time.MicroTime': {
+    clickhouse: 'String',
+    canBeNullable: true,
+    encode: (value) => timeText(bigintOf(value)),
+  },
+  'io.debezium.data.Uuid': passedAsIs('UUID'),
+  'io.debezium.data.Enum': {
+    clickhouse: 'LowCardinality(String)',
+    canBeNullable: true,
+    encode: TEXT.encode,
+  },
+};
+
+const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
+  boolean: passedAsIs('Bool'),
+  int: passedAsIs('Int32'),
+  long: BIGINT,
+  float: float('Float32'),
+  double: float('Float64'),
+  bytes: BYTES,
+  string: TEXT,
+};
+
+/**
+ * Chooses the ClickHouse type of a column from its Avro schema. Total: what has no exact type of
+ * its own is kept as exact text.
+ */
+export function columnTypeOf(fieldSchema: AvroSchema): ColumnType {
+  const { schema } = unwrapNullable(fieldSchema);
+  if (typeof schema === 'string') return BY_AVRO_TYPE[schema] ?? TEXT;
+  if (Array.isArray(schema) || !isAnnotated(schema)) return TEXT;
+  const semantic = schema['connect.name'];
+  const known = semantic === undefined ? undefined : BY_SEMANTIC_NAME[semantic];
+  if (known !== undefined) return known;
+  const parameters = schema['connect.parameters'] ?? {};
+  if (schema.type === 'string' && parameters['__debezium.source.column.type'] === 'NUMERIC') {
+    return decimalType(
+      Number(parameters['__debezium.source.column.length'] ?? 0),
+      Number(parameters['__debezium.source.column.scale'] ?? 0),
+    );
+  }
+  if (schema.type === 'int' && schema['connect.type'] === 'int16') return passedAsIs('Int16');
+  if (schema.type === 'array' && schema.items !== undefined) return arrayType(schema.items);
+  if (typeof schema.type === 'string' && !isRecord(schema))
+    return BY_AVRO_TYPE[schema.type] ?? TEXT;
+  return TEXT;
+}
+
+/** A numeric with declared precision, or exact text where ClickHouse has no such Decimal. */
+function decimalType(precision: number, scale: number): ColumnType {
+  const fits =
+    precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
+  return fits ? passedAsIs(`Decimal(${precision}, ${scale})`) : TEXT;
+}
+
+function arrayType(items: AvroSchema): ColumnType {
+  const { nullable } = unwrapNullable(items);
+  const item = columnTypeOf(items);
+  // A NULL element needs Nullable items, and arrays of arrays cannot have them: kept as text.
+  if (!item.canBeNullable) return TEXT;
+  return {
+    clickhouse: `Array(${nullable ? nullableOf(item.clickhouse) : item.clickhouse})`,
+    canBeNullable: false,
+    encode: (value) => {
+      if (!Array.isArray(value)) throw unexpected('Array');
+      return (value as readonly ColumnValue[]).map((element) =>
+        element === null ? null : item.encode(element),
+      );
+    },
+  };
+}
+
+/** The ClickHouse type that also holds NULL. */
+export function nullableOf(clickhouse: string): string {
+  const inner = /^LowCardinality\((.*)\)$/.exec(clickhouse)?.[1];
+  return inner === undefined ? `Nullable(${clickhouse})` : `LowCardinality(Nullable(${inner}))`;
+}
+
+/** Any value as text, for columns that are kept as text. */
+export function textOf(value: ColumnValue): string {
+  if (typeof value === 'string') return value;
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'bigint' ? part.toString() : part,
+  );
+}
+
+function isAnnotated(schema: AvroSchema): schema is AvroAnnotated {
+  return typeof schema === 'object' && !Array.isArray(schema);
+}
+
+function numberOf(value: ColumnValue): number {
+  if (typeof value !== 'number') throw unexpected('number');
+  return value;
+}
+
+function bigintOf(value: ColumnValue): bigint {
+  if (typeof value !== 'bigint') throw unexpected('bigint');
+  return value;
+}
+
+function unexpected(wanted: string): TributaryError {
+  return new TributaryError('VALUE_REJECTED', `a value does not have the shape of ${wanted}`);
+}

@@ -1,0 +1,86 @@
+import { messageCode, TributaryError } from '#runtime/errors.ts';
+import type { ChangeEvent } from '../change/change-event.ts';
+import { lsn } from '../change/lsn.ts';
+import type { Offset } from '../change/offset.ts';
+import { packVersion, type Epoch } from '../change/version.ts';
+import type { Cell } from './column-type.ts';
+import { textOf } from './column-type.ts';
+import type { TablePlan } from './table-plan.ts';
+import { timestampText } from './temporal-text.ts';
+
+/** A change as one row of the warehouse: cells of the plan's columns, then of `OWN_COLUMNS`. */
+export interface Row {
+  readonly cells: Cell[];
+  /** Indexes of cells whose value is the one the row had before; to be filled in by the sink. */
+  readonly unchanged: readonly number[];
+}
+
+/** Where a record stands in Kafka. */
+export interface Position {
+  readonly partition: number;
+  readonly offset: Offset;
+}
+
+const NONE: readonly number[] = [];
+
+/** A change of one row. */
+export type RowEvent = Exclude<ChangeEvent, { kind: 'truncate' }>;
+
+/**
+ * Makes the row of a change event.
+ *
+ * @throws TributaryError `VALUE_REJECTED` naming the column, when its type cannot hold the value
+ */
+export function rowOf(plan: TablePlan, event: RowEvent, position: Position, epoch: Epoch): Row {
+  const { image } = event;
+  const cells: Cell[] = [];
+  let unchanged: number[] | undefined;
+  for (const column of plan.columns) {
+    const value = image.columns[column.field] ?? null;
+    if (image.kind === 'partial' && image.unchanged.has(column.field)) {
+      (unchanged ??= []).push(cells.length);
+      cells.push(null);
+    } else if (value === null) {
+      cells.push(null);
+    } else {
+      try {
+        cells.push(column.type.encode(value));
+      } catch (error) {
+        throw rejected(plan, column.name, error);
+      }
+    }
+  }
+  cells.push(...ownCells(event, position, epoch));
+  return { cells, unchanged: unchanged ?? NONE };
+}
+
+/** Cells of `OWN_COLUMNS`: what a change was, and where it stands in the commit order. */
+export function ownCells(event: ChangeEvent, position: Position, epoch: Epoch): Cell[] {
+  const { kind, origin } = event;
+  const commitLsn = origin.commitLsn ?? lsn(0n);
+  return [
+    packVersion({ epoch, commitLsn, offset: position.offset }).toString(),
+    kind === 'delete' || kind === 'truncate' ? 1 : 0,
+    kind,
+    timestampText(origin.committedAtMicros),
+    (origin.lsn ?? 0n).toString(),
+    position.partition,
+    position.offset.toString(),
+  ];
+}
+
+/** Text that is equal exactly for rows of the same primary key. */
+export function keyText(plan: TablePlan, row: Row): string {
+  return textOf(
+    plan.columns.flatMap((column, index) => (column.isKey ? [row.cells[index] ?? null] : [])),
+  );
+}
+
+function rejected(plan: TablePlan, column: string, error: unknown): TributaryError {
+  if (messageCode(error) !== 'VALUE_REJECTED') throw error;
+  return new TributaryError(
+    'VALUE_REJECTED',
+    `${plan.source}.${plan.relation}, column ${column}: ${(error as Error).message}`,
+    { cause: error, context: { source: plan.source, table: plan.relation, column } },
+  );
+}

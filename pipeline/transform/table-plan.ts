@@ -1,0 +1,171 @@
+import { TributaryError } from '#runtime/errors.ts';
+import { isRecord, unwrapNullable, type AvroRecord, type AvroSchema } from '../avro/avro-schema.ts';
+import { ENVELOPE_FIELDS, SOURCE_FIELDS } from '../change/envelope.ts';
+import { columnTypeOf, type ColumnType } from './column-type.ts';
+
+/** Columns that Tributary adds to the change log and the current table, in this order. */
+export const OWN_COLUMNS = [
+  {
+    name: '_version',
+    clickhouse: 'UInt128',
+    comment: 'place in the commit order of the source: epoch, commit LSN, offset',
+  },
+  { name: '_deleted', clickhouse: 'UInt8', comment: '1 when the change removed the row' },
+  {
+    name: '_op',
+    clickhouse: 'LowCardinality(String)',
+    comment: 'snapshot, insert, update, delete or truncate',
+  },
+  {
+    name: '_committed_at',
+    clickhouse: "DateTime64(6, 'UTC')",
+    comment: 'commit time at the source; of a snapshot row, when it was read',
+  },
+  {
+    name: '_lsn',
+    clickhouse: 'UInt64',
+    comment: "the change's own position in the source's log; not in commit order",
+  },
+  { name: '_partition', clickhouse: 'UInt32', comment: 'Kafka partition of the change' },
+  { name: '_offset', clickhouse: 'UInt64', comment: 'Kafka offset of the change' },
+] as const;
+
+const OWN_NAMES: ReadonlySet<string> = new Set(OWN_COLUMNS.map((column) => column.name));
+
+/** How one source column is stored. */
+export interface PlannedColumn {
+  /** Name at the source, and in the view. */
+  readonly name: string;
+  /** Field of the Avro row. */
+  readonly field: string;
+  /** Name in the storage tables: differs from `name` only where that is one of ours. */
+  readonly stored: string;
+  readonly type: ColumnType;
+  /** Whether the source allows NULL. */
+  readonly nullable: boolean;
+  readonly isKey: boolean;
+}
+
+/** How the records of one topic, written with one pair of schemas, become rows. */
+export interface TablePlan {
+  readonly source: string;
+  readonly schema: string;
+  readonly table: string;
+  /** Name within the warehouse: `table`, or `schema__table` outside `public`. */
+  readonly relation: string;
+  readonly columns: readonly PlannedColumn[];
+  /** Value schema that this plan was made from; for the schema history. */
+  readonly schemaId: number;
+}
+
+/** Name of the storage tables in the databases `current` and `changes`. */
+export function storageName(plan: Pick<TablePlan, 'source' | 'relation'>): string {
+  return `${plan.source}__${plan.relation}`;
+}
+
+/** Name of a source table within the warehouse. */
+export function relationName(schema: string, table: string): string {
+  return schema === 'public' ? table : `${schema}__${table}`;
+}
+
+/**
+ * Plans the storage of a table from the schemas of its records.
+ *
+ * @throws TributaryError `KEY_MISSING` without a key schema, `ENVELOPE_UNEXPECTED` for a value
+ * schema that is not an envelope
+ */
+export function planTable(input: {
+  source: string;
+  schema: string;
+  table: string;
+  keySchema: AvroSchema | null;
+  valueSchema: AvroSchema;
+  schemaId: number;
+}): TablePlan {
+  const keyFields = new Set(keyFieldsOf(input.keySchema));
+  if (keyFields.size === 0) {
+    throw new TributaryError(
+      'KEY_MISSING',
+      `${input.source}: ${input.schema}.${input.table} has no primary key`,
+    );
+  }
+  const columns = rowSchemaOf(input.valueSchema).fields.map((field): PlannedColumn => {
+    const { schema, nullable } = unwrapNullable(field.type);
+    const parameters =
+      typeof schema === 'object' && 'connect.parameters' in schema
+        ? schema['connect.parameters']
+        : undefined;
+    const name = parameters?.['__debezium.source.column.name'] ?? field.name;
+    const type = columnTypeOf(field.type);
+    return {
+      name,
+      field: field.name,
+      stored: storedName(name),
+      // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
+      type: nullable && !type.canBeNullable ? columnTypeOf('string') : type,
+      nullable,
+      isKey: keyFields.has(field.name),
+    };
+  });
+  return {
+    source: input.source,
+    schema: input.schema,
+    table: input.table,
+    relation: relationName(input.schema, input.table),
+    columns,
+    schemaId: input.schemaId,
+  };
+}
+
+/** Fields of the key schema: the table's primary key. */
+export function keyFieldsOf(keySchema: AvroSchema | null): readonly string[] {
+  if (keySchema === null || !isRecord(keySchema)) return [];
+  return keySchema.fields.map((field) => field.name);
+}
+
+/**
+ * The part of an envelope schema that the pipeline reads; the rest is skipped undecoded.
+ *
+ * @throws TributaryError `ENVELOPE_UNEXPECTED`
+ */
+export function projectEnvelope(valueSchema: AvroSchema): AvroSchema {
+  const envelope = envelopeOf(valueSchema);
+  return {
+    ...envelope,
+    fields: envelope.fields
+      .filter((field) => ENVELOPE_FIELDS.has(field.name))
+      .map((field) =>
+        field.name === 'source' && isRecord(field.type)
+          ? {
+              ...field,
+              type: {
+                ...field.type,
+                fields: field.type.fields.filter((part) => SOURCE_FIELDS.has(part.name)),
+              },
+            }
+          : field,
+      ),
+  };
+}
+
+function envelopeOf(valueSchema: AvroSchema): AvroRecord {
+  if (isRecord(valueSchema)) {
+    const names = new Set(valueSchema.fields.map((field) => field.name));
+    if ([...ENVELOPE_FIELDS].every((name) => names.has(name))) return valueSchema;
+  }
+  throw new TributaryError('ENVELOPE_UNEXPECTED', 'the value schema is not a Debezium envelope');
+}
+
+/** Schema of a row: defined at `before`, referred to by name at `after`. */
+function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
+  const before = envelopeOf(valueSchema).fields.find((field) => field.name === 'before');
+  const row = before === undefined ? undefined : unwrapNullable(before.type).schema;
+  if (row !== undefined && isRecord(row)) return row;
+  throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope does not define its row');
+}
+
+function storedName(name: string): string {
+  let stored = name;
+  while (OWN_NAMES.has(stored)) stored += '_';
+  return stored;
+}
