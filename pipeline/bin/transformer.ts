@@ -15,6 +15,7 @@ import { sinkError } from '../sink/clickhouse-error.ts';
 import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
 import type { DeadLetterQueue } from '../sink/dead-letter.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
+import { isTableTopic } from '../source/consumer-lag.ts';
 import { createKafka } from '../source/kafka-client.ts';
 import { createKafkaDeadLetters } from '../source/kafka-dead-letters.ts';
 import { createKafkaSource } from '../source/kafka-source.ts';
@@ -110,11 +111,7 @@ async function main(): Promise<never> {
       source: createKafkaSource({
         kafka,
         groupId: config.kafkaGroupId,
-        // `<source>.<schema>.<table>`; other topics with the prefix, heartbeats for one, are not.
-        isWanted: (topic) => {
-          const [source, ...rest] = topic.split('.');
-          return rest.length >= 2 && prefixes.has(source ?? '');
-        },
+        isWanted: (topic) => isTableTopic(topic, prefixes),
         log,
         topicRefreshMs: 1_000,
         commitIntervalMs: 500,

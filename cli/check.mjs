@@ -1,0 +1,94 @@
+/*
+ * `npm test`: installs what is missing, then runs every check there is and counts.
+ *
+ *   npm test                    everything
+ *   npm test -- unit ch         only these test projects, without types, lint and format
+ *
+ * Plain Node without dependencies: node_modules may not be there yet.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { ensureInstalled } from './bootstrap/install.mjs';
+
+const RESULTS = '.tributary/test-results';
+const PROJECTS = ['unit', 'pg', 'ch', 'e2e'];
+const STATIC_CHECKS = [
+  ['types', ['node_modules/typescript/bin/tsc', '--noEmit']],
+  ['lint', ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings']],
+  ['format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.']],
+];
+
+/** Runs a script of node_modules with this Node; resolves to its exit code. */
+function run(args) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, args, { stdio: 'inherit' });
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/** Passed and failed tests of a Vitest JSON report. A project that ran nothing has failed. */
+function countTests(file) {
+  try {
+    const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests } = JSON.parse(
+      readFileSync(file, 'utf8'),
+    );
+    // A file that could not be loaded has no tests to fail.
+    const failed = numFailedTests === 0 && numFailedTestSuites > 0 ? 1 : numFailedTests;
+    if (numPassedTests + failed === 0) return { passed: 0, failed: 1, skipped: numPendingTests };
+    return { passed: numPassedTests, failed, skipped: numPendingTests };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !PROJECTS.includes(name));
+if (unknown.length > 0) {
+  console.error(`no such test project: ${unknown.join(', ')}; there are ${PROJECTS.join(', ')}`);
+  process.exit(2);
+}
+
+await ensureInstalled({ jvm: true });
+rmSync(RESULTS, { recursive: true, force: true });
+mkdirSync(RESULTS, { recursive: true });
+const outcomes = [];
+
+if (chosen.length === 0) {
+  for (const [name, args] of STATIC_CHECKS) {
+    const code = await run(args);
+    outcomes.push({ name, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 });
+  }
+}
+for (const project of chosen.length === 0 ? PROJECTS : chosen) {
+  const report = `${RESULTS}/${project}.json`;
+  const alone = project === 'e2e' ? ['--no-file-parallelism'] : [];
+  const code = await run([
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    `--project=${project}`,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...alone,
+  ]);
+  const counts = countTests(report);
+  // Vitest can fail without a failed test: an unhandled rejection, a worker that died.
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  outcomes.push({ name: project, ...counts });
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+console.log('');
+for (const { name, passed, failed, skipped } of outcomes) {
+  console.log(
+    `  ${failed === 0 ? 'ok    ' : 'FAILED'}  ${name.padEnd(8)} ${passed} passed, ${failed} failed`,
+  );
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+}
+writeFileSync(`${RESULTS}/total.json`, JSON.stringify(total));
+console.log(
+  `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
+);
+process.exit(total.failed === 0 ? 0 : 1);

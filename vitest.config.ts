@@ -1,0 +1,47 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * One project per kind of server a test needs; the file's suffix says which.
+ *
+ * | suffix | needs |
+ * | --- | --- |
+ * | `.test.ts` | nothing |
+ * | `.pg.test.ts` | a real PostgreSQL server |
+ * | `.ch.test.ts` | the embedded warehouse |
+ * | `.e2e.test.ts` | the whole system |
+ */
+const servers = ['pg', 'ch', 'e2e'];
+const outside = ['node_modules/**', '.tributary/**'];
+
+function withServer(suffix: string, timeoutMs: number) {
+  return {
+    test: {
+      name: suffix,
+      include: [`**/*.${suffix}.test.ts`],
+      exclude: outside,
+      pool: 'forks' as const,
+      testTimeout: timeoutMs,
+      hookTimeout: timeoutMs,
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    // Two cores: more workers only make servers slow enough to look broken.
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: [...outside, ...servers.map((suffix) => `**/*.${suffix}.test.ts`)],
+          testTimeout: 20_000,
+        },
+      },
+      withServer('pg', 60_000),
+      withServer('ch', 60_000),
+      withServer('e2e', 300_000),
+    ],
+  },
+});
