@@ -146,6 +146,16 @@ export const ERROR_CODES = {
     meaning: 'The warehouse does not hold what a service table holds.',
     fix: 'Look at the differing tables in the comparison and at `tributary status`.',
   },
+  SERVICE_UNAVAILABLE: {
+    disposition: 'retry',
+    meaning: 'Another service of the shop does not answer in time, or answered that it is away.',
+    fix: 'Nothing, if it is starting; otherwise start it or correct the URL of it in the settings.',
+  },
+  SERVICE_FAILED: {
+    disposition: 'halt',
+    meaning: 'Another service of the shop answered with a server error or something unexpected.',
+    fix: 'Look into the log of the service that the message names.',
+  },
 } as const satisfies Record<string, ErrorCodeEntry>;
 
 /** Name of a failure, as it stands in messages, logs, metrics and the error manual. */

@@ -1,4 +1,4 @@
-import { createClient, type ClickHouseClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import type { Secret } from '#runtime/config.ts';
 
 /** Where the warehouse is. */
@@ -22,5 +22,7 @@ export function connectWarehouse(address: WarehouseAddress, application: string)
     application,
     request_timeout: REQUEST_TIMEOUT_MS,
     max_open_connections: MAX_OPEN_CONNECTIONS,
+    // Every failure comes back to the caller, who knows whether it is one.
+    log: { level: ClickHouseLogLevel.OFF },
   });
 }

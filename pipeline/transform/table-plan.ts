@@ -1,5 +1,11 @@
 import { TributaryError } from '#runtime/errors.ts';
-import { isRecord, unwrapNullable, type AvroRecord, type AvroSchema } from '../avro/avro-schema.ts';
+import {
+  isRecord,
+  unwrapNullable,
+  type AvroField,
+  type AvroRecord,
+  type AvroSchema,
+} from '../avro/avro-schema.ts';
 import { ENVELOPE_FIELDS, SOURCE_FIELDS } from '../change/envelope.ts';
 import { columnTypeOf, type ColumnType } from './column-type.ts';
 
@@ -89,18 +95,16 @@ export function planTable(input: {
       `${input.source}: ${input.schema}.${input.table} has no primary key`,
     );
   }
-  const columns = rowSchemaOf(input.valueSchema).fields.map((field): PlannedColumn => {
-    const { schema, nullable } = unwrapNullable(field.type);
-    const parameters =
-      typeof schema === 'object' && 'connect.parameters' in schema
-        ? schema['connect.parameters']
-        : undefined;
-    const name = parameters?.['__debezium.source.column.name'] ?? field.name;
+  const { fields } = rowSchemaOf(input.valueSchema);
+  const names = new Set(fields.map(sourceNameOf));
+  const columns = fields.map((field): PlannedColumn => {
+    const { nullable } = unwrapNullable(field.type);
+    const name = sourceNameOf(field);
     const type = columnTypeOf(field.type);
     return {
       name,
       field: field.name,
-      stored: storedName(name),
+      stored: storedName(name, names),
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
       type: nullable && !type.canBeNullable ? columnTypeOf('string') : type,
       nullable,
@@ -115,6 +119,16 @@ export function planTable(input: {
     columns,
     schemaId: input.schemaId,
   };
+}
+
+/** Name of the column at the source; Avro allows fewer characters in its field names. */
+function sourceNameOf(field: AvroField): string {
+  const { schema } = unwrapNullable(field.type);
+  const parameters =
+    typeof schema === 'object' && 'connect.parameters' in schema
+      ? schema['connect.parameters']
+      : undefined;
+  return parameters?.['__debezium.source.column.name'] ?? field.name;
 }
 
 /** Fields of the key schema: the table's primary key. */
@@ -164,8 +178,10 @@ function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
   throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope does not define its row');
 }
 
-function storedName(name: string): string {
-  let stored = name;
-  while (OWN_NAMES.has(stored)) stored += '_';
+/** A name for a source column that is neither one of ours nor another source column's. */
+function storedName(name: string, sourceNames: ReadonlySet<string>): string {
+  if (!OWN_NAMES.has(name)) return name;
+  let stored = `${name}_`;
+  while (OWN_NAMES.has(stored) || sourceNames.has(stored)) stored += '_';
   return stored;
 }

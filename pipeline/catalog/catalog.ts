@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import type { Secret } from '#runtime/config.ts';
+import type { PostgresAddress } from './postgres-address.ts';
+import type { TablePattern } from './table-pattern.ts';
+
+/** Databases of the warehouse that a source cannot be named after. */
+export const RESERVED_NAMES: readonly string[] = [
+  'changes',
+  'current',
+  'history',
+  'marts',
+  'ops',
+  'events',
+  'system',
+  'default',
+  'information_schema',
+];
+
+const NAME_RULE =
+  'must be lower-case letters, digits and underscores, begin with a letter, be at most 31 long, and neither contain two underscores in a row nor end in one';
+
+const sourceName = z
+  .string()
+  // `__` parts source from table in the warehouse: `a__b` + `c` would be `a` + `b__c`.
+  .regex(/^[a-z](?:_?[a-z0-9])*$/, NAME_RULE)
+  .max(31, NAME_RULE)
+  .refine((name) => !RESERVED_NAMES.includes(name), {
+    error: ({ input }) => `"${String(input)}" is a database of the warehouse itself`,
+  })
+  .meta({
+    description:
+      'Name of the source. It becomes the ClickHouse database analysts query, the prefix of the ' +
+      'Kafka topics, and part of the names of connector, slot and publication. Choose it once: ' +
+      `another name is another source. It ${NAME_RULE}. Not allowed: ${RESERVED_NAMES.join(', ')}.`,
+    examples: ['orders'],
+  });
+
+const tablePatterns = z.array(
+  z.string().meta({
+    description:
+      'schema.table; * stands for any characters, ? for one. Letters keep their case. Put a name ' +
+      'with other characters in double quotes, where everything is literal: public."order-lines".',
+    examples: ['public.*', 'public.order_lines', 'sales.inv_????'],
+  }),
+);
+
+const sourceEntry = z.strictObject({
+  name: sourceName,
+  url: z.string().meta({
+    description:
+      'Where the database is and which role captures it: ' +
+      'postgres://user:password@host:port/dbname. ${VARIABLE} is taken from the environment, ' +
+      'as it stands: percent-encode special characters of a password. Add ?sslmode=require ' +
+      'for an encrypted connection.',
+    examples: ['${ORDERS_CAPTURE_URL}'],
+  }),
+  tables: tablePatterns.min(1, 'must list at least one table pattern').meta({
+    description: 'Tables to capture. Each needs a primary key.',
+    examples: [['public.*']],
+  }),
+  exclude: tablePatterns.optional().meta({
+    description: 'Tables to leave out although a pattern in `tables` matches them.',
+    examples: [['public.schema_migrations']],
+  }),
+});
+
+/** The catalog file as it is written; `tributary.schema.json` is generated from this. */
+export const catalogDocument = z
+  .strictObject({
+    sources: z.array(sourceEntry).min(1, 'must list at least one source').meta({
+      description: 'The Postgres databases whose tables flow into the warehouse.',
+    }),
+  })
+  .meta({
+    title: 'Tributary catalog',
+    description: 'Which tables of which Postgres databases Tributary carries into the warehouse.',
+  });
+
+/** One Postgres database, captured by one connector. */
+export interface Source {
+  readonly name: string;
+  /** URL with the capture role's credentials. */
+  readonly url: Secret;
+  /** The same URL taken apart, without the password: safe to show. */
+  readonly address: Omit<PostgresAddress, 'password'>;
+  readonly tables: readonly TablePattern[];
+  readonly exclude: readonly TablePattern[];
+}
+
+/** Everything Tributary was told to carry. */
+export interface Catalog {
+  /** File it was read from. */
+  readonly path: string;
+  readonly sources: readonly Source[];
+}
+
+/** The catalog's source of this name, if it has one. */
+export function findSource(catalog: Catalog, name: string): Source | undefined {
+  return catalog.sources.find((source) => source.name === name);
+}

@@ -1,0 +1,35 @@
+/** A text with its variables put in, or why that could not be done. */
+export interface Interpolated {
+  readonly text: string;
+  readonly problems: readonly { readonly what: string; readonly fix: string }[];
+}
+
+/**
+ * Puts environment variables in the place of `${NAME}`. An empty variable counts as not set. What
+ * is put in is not looked at again, so a value may hold `${`.
+ */
+export function interpolate(
+  template: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Interpolated {
+  const problems: { what: string; fix: string }[] = [];
+  const text = template.replace(/\$\{([^}]*)(\}?)/g, (_, name: string, closed: string) => {
+    if (closed === '' || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      problems.push({
+        what: 'a variable in the url is not written as ${NAME}',
+        fix: 'Write ${NAME} with letters, digits and underscores; a plain $ needs no braces.',
+      });
+      return '';
+    }
+    const value = env[name];
+    if (value === undefined || value === '') {
+      problems.push({
+        what: `the environment variable ${name} is not set`,
+        fix: `Set it: export ${name}=postgres://user:password@host:5432/dbname`,
+      });
+      return '';
+    }
+    return value;
+  });
+  return { text, problems };
+}

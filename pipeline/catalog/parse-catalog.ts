@@ -1,0 +1,145 @@
+import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
+import { z } from 'zod';
+import { Secret } from '#runtime/config.ts';
+import { catalogDocument, type Catalog, type Source } from './catalog.ts';
+import { catalogInvalid, type CatalogProblem } from './catalog-problem.ts';
+import { interpolate } from './interpolate.ts';
+import { explainShapeIssue, explainUnknownKey } from './shape-problem.ts';
+import { parsePostgresUrl } from './postgres-address.ts';
+import { BadTablePattern, parseTablePattern, type TablePattern } from './table-pattern.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Path = readonly PropertyKey[];
+
+/**
+ * Understands the text of a catalog file.
+ *
+ * @param path - what to call the file in messages
+ * @throws TributaryError `CATALOG_INVALID`
+ */
+export function parseCatalog(text: string, path: string, env: Environment): Catalog {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const problems: CatalogProblem[] = [];
+  const report = (offset: number, what: string, fix: string) => {
+    const { line, col } = lines.linePos(offset);
+    problems.push({ line, column: col, what, fix });
+  };
+
+  for (const { pos, message } of document.errors) {
+    report(
+      pos[0],
+      `not valid YAML: ${message}`,
+      'Correct the YAML; a name must not repeat in a map.',
+    );
+  }
+  if (problems.length > 0) throw catalogInvalid(path, problems);
+
+  const content: unknown = document.toJS();
+  const at = (place: Path) => offsetOf(document, place);
+  const shape = catalogDocument.safeParse(content);
+  for (const issue of shape.error?.issues ?? []) {
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys) {
+        const { what, fix } = explainUnknownKey(issue.path, key);
+        report(offsetOfKey(document, issue.path, key), what, fix);
+      }
+    } else {
+      const there = document.hasIn(issue.path) && document.getIn(issue.path) !== null;
+      const { what, fix } = explainShapeIssue(issue, there);
+      report(at(issue.path), what, fix);
+    }
+  }
+
+  const sources: Source[] = [];
+  const firstOfName = new Map<string, number>();
+  // Looked at entry by entry, not only once the shape is right: all problems are told at once.
+  for (const [index, entry] of looseEntries(content).entries()) {
+    const place = ['sources', index];
+    const { name, url } = entry;
+    if (typeof name === 'string') {
+      const first = firstOfName.get(name);
+      if (first === undefined) {
+        firstOfName.set(name, lines.linePos(at([...place, 'name'])).line);
+      } else {
+        report(
+          at([...place, 'name']),
+          `a source "${name}" is there already, on line ${first}`,
+          'Give one of them another name, or put the tables of both under one.',
+        );
+      }
+    }
+    const patternsOf = (key: 'tables' | 'exclude') =>
+      texts(entry[key]).flatMap(([position, pattern]): TablePattern[] => {
+        const offset = at([...place, key, position]);
+        try {
+          return [{ ...parseTablePattern(pattern), line: lines.linePos(offset).line }];
+        } catch (error) {
+          if (!(error instanceof BadTablePattern)) throw error;
+          report(offset, error.message, error.fix);
+          return [];
+        }
+      });
+    const tables = patternsOf('tables');
+    const exclude = patternsOf('exclude');
+    if (typeof url !== 'string') continue;
+    const resolved = interpolate(url, env);
+    for (const { what, fix } of resolved.problems) report(at([...place, 'url']), what, fix);
+    if (resolved.problems.length > 0) continue;
+    const address = parsePostgresUrl(resolved.text);
+    if ('problem' in address) {
+      report(
+        at([...place, 'url']),
+        `the url is not usable: ${address.problem}`,
+        'Write postgres://user:password@host:port/dbname',
+      );
+      continue;
+    }
+    const { password: _, ...shown } = address;
+    const named = typeof name === 'string' ? name : '';
+    sources.push({ name: named, url: new Secret(resolved.text), address: shown, tables, exclude });
+  }
+  if (problems.length > 0) throw catalogInvalid(path, problems);
+  return { path, sources };
+}
+
+/** The source entries that are maps, whatever else is wrong with them. */
+function looseEntries(content: unknown): Readonly<Record<string, unknown>>[] {
+  const loose = z.object({ sources: z.array(z.record(z.string(), z.unknown()).catch({})) });
+  return loose.safeParse(content).data?.sources ?? [];
+}
+
+/** The texts of a list with their positions. */
+function texts(value: unknown): [number, string][] {
+  return Array.isArray(value)
+    ? [...value.entries()].filter(
+        (entry): entry is [number, string] => typeof entry[1] === 'string',
+      )
+    : [];
+}
+
+/** Where a value stands in the text; for one that is not there, where what should hold it does. */
+function offsetOf(document: Document, path: Path): number {
+  for (let length = path.length; length >= 0; length--) {
+    const node: unknown =
+      length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
+    const range = rangeOf(node);
+    if (range !== undefined) return range;
+  }
+  return 0;
+}
+
+function offsetOfKey(document: Document, path: Path, key: string): number {
+  const map: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
+  const pair = isMap(map)
+    ? map.items.find(
+        (item) => String(z.object({ value: z.unknown() }).safeParse(item.key).data?.value) === key,
+      )
+    : undefined;
+  return rangeOf(pair?.key) ?? offsetOf(document, path);
+}
+
+function rangeOf(node: unknown): number | undefined {
+  const range = z.object({ range: z.tuple([z.number()], z.number()) }).safeParse(node);
+  return range.data?.range[0];
+}

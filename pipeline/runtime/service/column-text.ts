@@ -1,0 +1,29 @@
+import pg from 'pg';
+
+const { builtins } = pg.types;
+
+/**
+ * PostgreSQL's text of a timestamptz in a session whose time zone is UTC, as RFC 3339. A Date
+ * would cut the microseconds off.
+ */
+export function timestampText(text: string): string {
+  return `${text.replace(' ', 'T').replace(/\+00$/, '')}Z`;
+}
+
+const asText = (text: string): string => text;
+
+const OWN_PARSERS = new Map<number, (text: string) => string>([
+  [builtins.INT8, asText],
+  [builtins.NUMERIC, asText],
+  [builtins.DATE, asText],
+  [builtins.TIMESTAMPTZ, timestampText],
+]);
+
+/**
+ * How column values reach JSON: bigint, numeric and date as the text PostgreSQL sends, timestamptz
+ * as RFC 3339 text with its microseconds; everything else as the driver parses it.
+ */
+export const COLUMN_TYPES: pg.CustomTypesConfig = {
+  getTypeParser: ((type: pg.TypeId, format?: 'text') =>
+    OWN_PARSERS.get(type) ?? pg.types.getTypeParser(type, format)) as typeof pg.types.getTypeParser,
+};

@@ -1,0 +1,125 @@
+import type { z } from 'zod';
+import { describeError, isAbort, TributaryError } from '#runtime/errors.ts';
+import type { Logger } from '#runtime/log.ts';
+import { retry, type RetryPolicy } from '#runtime/retry.ts';
+import { unavailable } from './problem.ts';
+
+/** Longest wait for one answer. */
+const ATTEMPT_TIMEOUT_MS = 2_000;
+/** Few and quick: the caller waits, and a peer in trouble must not get many times the requests. */
+const POLICY: RetryPolicy = { minDelayMs: 50, maxDelayMs: 400, factor: 3, retries: 2 };
+/** Answers of a peer that may be different next time. */
+const TRANSIENT = new Set([429, 502, 503, 504]);
+
+/** Where a call goes and until when it is wanted. */
+export interface PeerCall {
+  readonly path: string;
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+}
+
+/** Another service, reached by HTTP. Its methods may be repeated: none of them counts twice. */
+export interface Peer {
+  /**
+   * Resolves with the checked body, or undefined for 404.
+   *
+   * @throws Problem `dependency-unavailable` when the peer does not answer as it should
+   */
+  get<Schema extends z.ZodType>(
+    schema: Schema,
+    call: PeerCall,
+  ): Promise<z.output<Schema> | undefined>;
+  /** Sends a change that is the same when sent twice; the answer says how it went. */
+  change(method: 'PUT' | 'DELETE', call: PeerCall): Promise<PeerAnswer>;
+}
+
+/** A peer's answer below 500. */
+export interface PeerAnswer {
+  readonly status: number;
+  /** The parsed body; undefined when there was none. */
+  readonly body: unknown;
+}
+
+/** A client for the service `name` at `baseUrl`. */
+export function createPeer(options: { name: string; baseUrl: string; log: Logger }): Peer {
+  const { name, baseUrl, log } = options;
+
+  const attempt = async (method: string, call: PeerCall): Promise<PeerAnswer> => {
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(new URL(call.path, baseUrl), {
+        method,
+        redirect: 'error',
+        signal: AbortSignal.any([call.signal, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)]),
+        ...(call.body === undefined
+          ? {}
+          : {
+              headers: { 'content-type': 'application/json' },
+              body: JSON.stringify(call.body),
+            }),
+      });
+      text = await response.text();
+    } catch (cause) {
+      call.signal.throwIfAborted();
+      // `fetch failed` says nothing; what failed is its cause.
+      const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
+      throw new TributaryError('SERVICE_UNAVAILABLE', `${name}: ${describeError(reason)}`, {
+        cause,
+      });
+    }
+    if (TRANSIENT.has(response.status)) {
+      throw new TributaryError('SERVICE_UNAVAILABLE', `${name} answered ${response.status}`);
+    }
+    if (response.status >= 500) {
+      throw new TributaryError('SERVICE_FAILED', `${name} answered ${response.status}`);
+    }
+    return { status: response.status, body: text === '' ? undefined : parseJson(name, text) };
+  };
+
+  const send = async (method: string, call: PeerCall): Promise<PeerAnswer> => {
+    try {
+      return await retry(async () => attempt(method, call), {
+        policy: POLICY,
+        signal: call.signal,
+        log,
+        what: `${method} ${name}`,
+      });
+    } catch (cause) {
+      if (isAbort(cause)) throw cause;
+      throw dependencyAway(name, cause);
+    }
+  };
+
+  return {
+    get: async (schema, call) => {
+      const { status, body } = await send('GET', call);
+      if (status === 404) return undefined;
+      const parsed = schema.safeParse(body);
+      if (status === 200 && parsed.success) return parsed.data;
+      throw dependencyAway(
+        name,
+        new TributaryError('SERVICE_FAILED', `${name} answered ${status} in an unexpected shape`),
+      );
+    },
+    change: send,
+  };
+}
+
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new TributaryError('SERVICE_FAILED', `${name} answered something that is not JSON`, {
+      cause,
+    });
+  }
+}
+
+function dependencyAway(name: string, cause: unknown) {
+  return unavailable(
+    'dependency-unavailable',
+    `The ${name} service, which this request needs, does not answer; try again.`,
+    { extras: { dependency: name }, cause },
+  );
+}

@@ -1,0 +1,107 @@
+import type { Express } from 'express';
+import { z } from 'zod';
+import { loadConfig, port, secret } from '#runtime/config.ts';
+import { describeError, renderError } from '#runtime/errors.ts';
+import { EXIT, runProcess } from '#runtime/lifecycle.ts';
+import { createLogger, LOG_LEVELS, type Logger } from '#runtime/log.ts';
+import { openDatabase, type Database } from './database.ts';
+import { serveHttp } from './http-server.ts';
+import { applyMigrations } from './migrations.ts';
+import { LifecycleReadiness, type Readiness } from './readiness.ts';
+
+/** Longest wait for requests that run when the service is told to stop. */
+const DRAIN_DEADLINE_MS = 10_000;
+
+/** Settings every service has. */
+export const SERVICE_CONFIG = {
+  port: port(),
+  /** The service's own role on its own database. */
+  databaseUrl: secret(),
+  logLevel: z.enum(LOG_LEVELS).default('info'),
+};
+
+type ServiceConfig = z.output<z.ZodObject<typeof SERVICE_CONFIG>>;
+
+/** What an app factory gets to wire its routes with. */
+export interface ServiceParts<Config> {
+  readonly config: Config;
+  readonly database: Database;
+  readonly readiness: Readiness;
+  readonly log: Logger;
+}
+
+/** A service, as its main describes it. */
+export interface ServiceDefinition<Config extends ServiceConfig> {
+  readonly name: string;
+  /** Folder of its `NNN_name.sql` files. */
+  readonly migrations: URL;
+  createApp(parts: ServiceParts<Config>): Express;
+}
+
+/** Reads the configuration, runs the service until a signal, and exits with a code of EXIT. */
+export async function serviceMain<Shape extends z.ZodRawShape & typeof SERVICE_CONFIG>(
+  schema: z.ZodObject<Shape>,
+  env: NodeJS.ProcessEnv,
+  definition: ServiceDefinition<z.output<z.ZodObject<Shape>> & ServiceConfig>,
+): Promise<never> {
+  let config: z.output<z.ZodObject<Shape>> & ServiceConfig;
+  try {
+    config = loadConfig(schema, env) as z.output<z.ZodObject<Shape>> & ServiceConfig;
+  } catch (error) {
+    createLogger(definition.name).fatal({ advice: renderError(error) }, 'bad configuration');
+    return process.exit(EXIT.usage);
+  }
+  const log = createLogger(definition.name, config.logLevel);
+  return runProcess(async (signal) => runService(definition, config, { signal, log }), log);
+}
+
+/**
+ * Listens, applies the migrations, serves until `signal` aborts, then drains. Requests that come
+ * before the migrations are applied are answered 503.
+ */
+export async function runService<Config extends ServiceConfig>(
+  definition: ServiceDefinition<Config>,
+  config: Config,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<void> {
+  const database = openDatabase({
+    url: config.databaseUrl,
+    applicationName: definition.name,
+    log,
+  });
+  const readiness = new LifecycleReadiness(async () => database.query('SELECT 1 AS answer'));
+  const guarded: Database = {
+    ...database,
+    query: async (text, values) => {
+      readiness.requireStarted();
+      return database.query(text, values);
+    },
+    transaction: async (work) => {
+      readiness.requireStarted();
+      return database.transaction(work);
+    },
+  };
+  const app = definition.createApp({ config, database: guarded, readiness, log });
+  const server = await serveHttp(app, config.port);
+  log.info({ port: server.port }, 'listening');
+  try {
+    await applyMigrations({
+      url: config.databaseUrl,
+      folder: definition.migrations,
+      log,
+      signal,
+    });
+    readiness.started();
+    log.info('ready');
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  } finally {
+    readiness.draining();
+    await server.drain(DRAIN_DEADLINE_MS);
+    await database.close().catch((error: unknown) => {
+      log.warn({ reason: describeError(error) }, 'database did not close cleanly');
+    });
+  }
+}

@@ -1,0 +1,434 @@
+import { randomUUID } from 'node:crypto';
+import type { ClickHouseClient } from '@clickhouse/client';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Secret } from '#runtime/config.ts';
+import { TributaryError } from '#runtime/errors.ts';
+import { createLogger } from '#runtime/log.ts';
+import { migrate } from '../warehouse/migrate.ts';
+import {
+  startEmbeddedWarehouse,
+  type EmbeddedWarehouse,
+} from '../warehouse/testing/embedded-server.ts';
+import type { AvroSchema } from './avro/avro-schema.ts';
+import type { SchemaRegistry } from './avro/registry-client.ts';
+import { offset, type Offset } from './change/offset.ts';
+import { createPipelineMetrics } from './metrics.ts';
+import { connectWarehouse } from './sink/clickhouse-client.ts';
+import { createClickHouseSink } from './sink/clickhouse-sink.ts';
+import type { DeadLetter } from './sink/dead-letter.ts';
+import { FreshnessRecorder } from './sink/freshness-recorder.ts';
+import { ReplaySource, type LogRecord } from './testing/replay-source.ts';
+import {
+  encodeChange,
+  envelopeSchema,
+  type SampleChange,
+  type SampleColumn,
+} from './testing/sample-envelope.ts';
+import { Transformer } from './transformer.ts';
+
+const UNAVAILABLE = '__debezium_unavailable_value';
+const COLUMNS: readonly SampleColumn[] = [
+  { name: 'id', type: 'long' },
+  { name: 'name', type: ['null', 'string'] },
+  { name: 'bio', type: ['null', 'string'] },
+];
+const log = createLogger('test', 'silent');
+const never = new AbortController().signal;
+
+let warehouse: EmbeddedWarehouse;
+let client: ClickHouseClient;
+
+beforeAll(async () => {
+  warehouse = await startEmbeddedWarehouse();
+  client = connectWarehouse(
+    { url: warehouse.url, user: 'default', password: new Secret('') },
+    'test',
+  );
+  await migrate(client, { log, signal: never });
+});
+
+afterAll(async () => {
+  await client.close();
+  await warehouse[Symbol.asyncDispose]();
+});
+
+/** Schemas by id, as a registry would serve them. */
+class Schemas implements SchemaRegistry {
+  readonly #schemas: AvroSchema[] = [];
+
+  add(schema: AvroSchema): number {
+    return this.#schemas.push(schema) - 1;
+  }
+
+  async schema(id: number): Promise<unknown> {
+    const schema = this.#schemas[id];
+    if (schema === undefined) throw new TributaryError('SCHEMA_UNKNOWN', `no schema ${id}`);
+    return schema;
+  }
+}
+
+/** One table of a source `shop`, with its records. */
+class Table {
+  readonly name = `t_${randomUUID().replaceAll('-', '')}`;
+  readonly topic = `shop.public.${this.name}`;
+  readonly schemas = new Schemas();
+  readonly log: LogRecord[] = [];
+  readonly letters: DeadLetter[] = [];
+  #value: AvroSchema = 'null';
+  #valueId = 0;
+  #key = Buffer.alloc(0);
+
+  constructor(columns: readonly SampleColumn[] = COLUMNS, key: readonly string[] = ['id']) {
+    this.evolve(columns, key);
+  }
+
+  /** From here on, records are written with another schema. */
+  evolve(columns: readonly SampleColumn[], key: readonly string[] = ['id']): void {
+    this.#value = envelopeSchema(this.name, columns);
+    this.#valueId = this.schemas.add(this.#value);
+    const keyId = this.schemas.add({
+      type: 'record',
+      name: 'Key',
+      fields: columns.filter(({ name }) => key.includes(name)),
+    });
+    this.#key = Buffer.alloc(5);
+    this.#key.writeUInt32BE(keyId, 1);
+  }
+
+  change(change: SampleChange, partition = 0): void {
+    const value = encodeChange(this.#value, this.#valueId, this.name, {
+      sequence: `["${1000 + this.log.length}","1"]`,
+      ...change,
+    });
+    this.log.push({ partition, key: change.op === 't' ? null : this.#key, value });
+  }
+
+  raw(value: Buffer | null): void {
+    this.log.push({ partition: 0, key: this.#key, value });
+  }
+
+  /** One life of a pipeline process: from these offsets until everything queued is stored. */
+  async run(
+    options: { from?: ReadonlyMap<number, Offset>; cuts?: readonly number[]; until?: number } = {},
+  ) {
+    const records = options.until === undefined ? this.log : this.log.slice(0, options.until);
+    const source = new ReplaySource(this.topic, records, options);
+    const metrics = createPipelineMetrics();
+    const transformer = new Transformer({
+      source,
+      sink: createClickHouseSink(client),
+      deadLetters: {
+        write: async (letter) => {
+          this.letters.push(letter);
+        },
+      },
+      registry: this.schemas,
+      freshness: new FreshnessRecorder(client, 'test', log),
+      metrics,
+      limits: { maxRows: 5, maxBytes: 100_000 },
+      flushIntervalMs: 0,
+      drainTimeoutMs: 30_000,
+      log,
+    });
+    await transformer.run(never);
+    const halted = (await metrics.haltedTables.get()).values.some(({ value }) => value === 1);
+    return { committed: source.committed, halted };
+  }
+
+  async query<T>(sql: string): Promise<T[]> {
+    const result = await client.query({
+      query: sql
+        .replaceAll('{view}', `shop.${this.name}`)
+        .replaceAll('{log}', `changes.shop__${this.name}`),
+      format: 'JSONEachRow',
+    });
+    return result.json<T>();
+  }
+}
+
+interface Person {
+  id: string;
+  name: string | null;
+  bio: string | null;
+}
+
+/** Steps of a table's life; what they do depends on which rows are there. */
+const steps = fc.array(
+  fc.record({
+    id: fc.integer({ min: 1, max: 4 }),
+    kind: fc.constantFrom('put', 'put', 'keepBio', 'delete'),
+    name: fc.option(fc.string({ maxLength: 5 }), { nil: null }),
+    bio: fc.option(fc.string({ unit: 'grapheme', maxLength: 5 }), { nil: null }),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+function play(table: Table, life: readonly Step[]): Map<number, Person> {
+  const rows = new Map<number, Person>();
+  for (const { id, kind, name, bio } of life) {
+    const before = rows.get(id);
+    const partition = id % 2;
+    if (kind === 'delete') {
+      if (before === undefined) continue;
+      table.change({ op: 'd', before: { id, name: null, bio: null } }, partition);
+      rows.delete(id);
+    } else if (before !== undefined && kind === 'keepBio') {
+      table.change({ op: 'u', after: { id, name, bio: UNAVAILABLE } }, partition);
+      rows.set(id, { ...before, name });
+    } else {
+      table.change({ op: before === undefined ? 'c' : 'u', after: { id, name, bio } }, partition);
+      rows.set(id, { id: String(id), name, bio });
+    }
+  }
+  return rows;
+}
+
+interface Step {
+  readonly id: number;
+  readonly kind: string;
+  readonly name: string | null;
+  readonly bio: string | null;
+}
+
+test('whatever is redelivered after crashes, each change is stored once and the newest wins', async () => {
+  const crashes = fc.array(fc.record({ until: fc.nat(40), back: fc.nat(10) }), { maxLength: 3 });
+  const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(steps, crashes, cuts, async (life, lives, sizes) => {
+      const table = new Table();
+      const expected = play(table, life);
+      fc.pre(table.log.length > 0);
+      let from = new Map<number, Offset>();
+      for (const { until, back } of [...lives, { until: table.log.length, back: 0 }]) {
+        const { committed } = await table.run({ from, cuts: sizes, until });
+        // The next life begins earlier than what was committed: commits were lost.
+        for (const [partition, next] of committed) {
+          from.set(partition, offset(next > BigInt(back) ? next - BigInt(back) : 0n));
+        }
+        from = new Map(from);
+      }
+      const rows = await table.query<Person>(
+        'SELECT toString(id) AS id, name, bio FROM {view} ORDER BY id',
+      );
+      expect(rows).toEqual([...expected.values()].sort((a, b) => Number(a.id) - Number(b.id)));
+      const [stored] = await table.query<{ n: string }>('SELECT toString(count()) AS n FROM {log}');
+      expect(Number(stored?.n)).toBe(table.log.length);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('a change committed later wins although its own log position is lower', async () => {
+  const table = new Table();
+  table.change({
+    op: 'u',
+    after: { id: 1, name: 'first', bio: null },
+    sequence: '["100","9056"]',
+    lsn: 9056,
+  });
+  table.change({
+    op: 'u',
+    after: { id: 1, name: 'second', bio: null },
+    sequence: '["200","8952"]',
+    lsn: 8952,
+  });
+  await table.run();
+  expect(await table.query('SELECT name FROM {view}')).toEqual([{ name: 'second' }]);
+});
+
+test('a row read by a snapshot never beats the change that was streamed after it', async () => {
+  const table = new Table();
+  table.change({
+    op: 'r',
+    after: { id: 1, name: 'read', bio: null },
+    sequence: '[null,"9999"]',
+    lsn: 9999,
+  });
+  table.change({
+    op: 'u',
+    after: { id: 1, name: 'changed', bio: null },
+    sequence: '[null,"90"]',
+    lsn: 90,
+  });
+  table.change({
+    op: 'd',
+    before: { id: 1, name: null, bio: null },
+    sequence: '["95","91"]',
+    lsn: 91,
+  });
+  table.change({
+    op: 'c',
+    after: { id: 1, name: 'again', bio: null },
+    sequence: '["96","92"]',
+    lsn: 92,
+  });
+  await table.run();
+  expect(await table.query('SELECT name FROM {view}')).toEqual([{ name: 'again' }]);
+  expect(await table.query('SELECT _op FROM {log} ORDER BY _version')).toEqual(
+    ['snapshot', 'update', 'delete', 'insert'].map((_op) => ({ _op })),
+  );
+});
+
+test('truncate empties the table and what is written after it stays', async () => {
+  const table = new Table();
+  for (const id of [1, 2, 3]) table.change({ op: 'c', after: { id, name: 'old', bio: null } });
+  table.change({ op: 't' });
+  table.change({ op: 'c', after: { id: 2, name: 'new', bio: null } });
+  await table.run();
+  expect(await table.query('SELECT toString(id) AS id, name FROM {view}')).toEqual([
+    { id: '2', name: 'new' },
+  ]);
+  // Again from the start of the truncation: nothing may change.
+  await table.run({ from: new Map([[0, offset(3n)]]) });
+  expect(await table.query('SELECT toString(id) AS id, name FROM {view}')).toEqual([
+    { id: '2', name: 'new' },
+  ]);
+  const [removed] = await table.query<{ n: string }>(
+    "SELECT toString(count()) AS n FROM {log} FINAL WHERE _op = 'truncate'",
+  );
+  expect(removed?.n).toBe('3');
+});
+
+test('records that can never be applied are set aside, and those around them are stored', async () => {
+  const table = new Table([
+    ...COLUMNS,
+    { name: 'at', type: { type: 'long', 'connect.name': 'io.debezium.time.MicroTimestamp' } },
+  ]);
+  const row = (id: number, at: number) => ({ id, name: 'x', bio: null, at });
+  table.change({ op: 'c', after: row(1, 0) });
+  table.raw(Buffer.from([1, 2, 3, 4, 5, 6]));
+  table.raw(Buffer.from([0, 0, 0, 0]));
+  table.raw(Buffer.from([0, 0, 0, 99, 99, 1]));
+  table.change({ op: 'c', after: row(2, Number.MAX_SAFE_INTEGER * 2) });
+  table.change({ op: 'x' as 'c', after: row(3, 0) });
+  table.raw(null);
+  table.change({ op: 'u', after: { ...row(9, 0), bio: UNAVAILABLE } });
+  table.change({ op: 'c', after: row(4, 0) });
+  const { committed, halted } = await table.run();
+  expect(halted).toBe(false);
+  expect(committed.get(0)).toBe(9n);
+  expect(table.letters.map(({ error }) => error.code)).toEqual([
+    'RECORD_MALFORMED',
+    'RECORD_MALFORMED',
+    'SCHEMA_UNKNOWN',
+    'VALUE_REJECTED',
+    'ENVELOPE_UNEXPECTED',
+    'ROW_INCOMPLETE',
+  ]);
+  expect(
+    table.letters.every(
+      ({ record, error }) => record.value !== null && !error.message.includes('9007199'),
+    ),
+  ).toBe(true);
+  expect(await table.query('SELECT toString(id) AS id FROM {view} ORDER BY id')).toEqual([
+    { id: '1' },
+    { id: '4' },
+  ]);
+});
+
+test('one value that ClickHouse refuses costs that record and no other of its batch', async () => {
+  const uuid = { type: 'string', 'connect.name': 'io.debezium.data.Uuid' };
+  const table = new Table([...COLUMNS, { name: 'ref', type: uuid }]);
+  for (let id = 1; id <= 5; id += 1) {
+    table.change({
+      op: 'c',
+      after: { id, name: 'x', bio: null, ref: id === 3 ? 'secret-not-a-uuid' : randomUUID() },
+    });
+  }
+  await table.run();
+  expect(table.letters.map(({ error, record }) => [error.code, record.offset])).toEqual([
+    ['VALUE_REJECTED', 2n],
+  ]);
+  expect(table.letters[0]?.error.message).not.toContain('secret');
+  expect(await table.query('SELECT toString(id) AS id FROM {view} ORDER BY id')).toEqual(
+    ['1', '2', '4', '5'].map((id) => ({ id })),
+  );
+});
+
+test('columns come, widen and go while the view keeps answering', async () => {
+  const table = new Table([
+    { name: 'id', type: 'long' },
+    { name: 'n', type: 'int' },
+    { name: 'old', type: 'string' },
+  ]);
+  table.change({ op: 'c', after: { id: 1, n: 5, old: 'kept' } });
+  table.evolve([
+    { name: 'id', type: 'long' },
+    { name: 'n', type: ['null', 'long'] },
+    { name: 'added', type: 'string' },
+  ]);
+  table.change({ op: 'c', after: { id: 2, n: null, added: 'here' } });
+  await table.run();
+  expect(
+    await table.query('SELECT toString(id) AS id, n, old, added FROM {view} ORDER BY id'),
+  ).toEqual([
+    { id: '1', n: '5', old: 'kept', added: null },
+    { id: '2', n: null, old: '', added: 'here' },
+  ]);
+});
+
+test('a type that does not fit, a key that changed and a topic made anew halt the table untouched', async () => {
+  const retyped = new Table();
+  retyped.change({ op: 'c', after: { id: 1, name: 'x', bio: null } });
+  await retyped.run();
+  retyped.evolve([
+    { name: 'id', type: 'long' },
+    { name: 'name', type: 'boolean' },
+    { name: 'bio', type: ['null', 'string'] },
+  ]);
+  retyped.change({ op: 'u', after: { id: 1, name: true, bio: null } });
+  const outcome = await retyped.run({ from: new Map([[0, offset(1n)]]) });
+  expect(outcome.halted).toBe(true);
+  expect(outcome.committed.get(0)).toBeUndefined();
+  expect(await retyped.query('SELECT name FROM {view}')).toEqual([{ name: 'x' }]);
+
+  const rekeyed = new Table();
+  rekeyed.change({ op: 'c', after: { id: 1, name: 'x', bio: null } });
+  await rekeyed.run();
+  rekeyed.evolve(
+    [
+      { name: 'id', type: 'long' },
+      { name: 'name', type: 'string' },
+      { name: 'bio', type: ['null', 'string'] },
+    ],
+    ['name'],
+  );
+  rekeyed.change({ op: 'c', after: { id: 1, name: 'y', bio: null } });
+  expect((await rekeyed.run({ from: new Map([[0, offset(1n)]]) })).halted).toBe(true);
+
+  const shortened = new Table();
+  for (const id of [1, 2, 3]) shortened.change({ op: 'c', after: { id, name: 'x', bio: null } });
+  await shortened.run();
+  shortened.log.splice(0, 2);
+  expect((await shortened.run()).halted).toBe(true);
+});
+
+test('names that need quoting, and names of our own columns, pass through', async () => {
+  const columns: SampleColumn[] = [
+    { name: 'id', type: 'long' },
+    ...['_version', '_deleted', 'SELECT', '_version_'].map((name) => ({
+      name,
+      type: ['null', 'string'] as AvroSchema,
+    })),
+    {
+      name: 'Gr__e',
+      type: [
+        'null',
+        {
+          type: 'string',
+          'connect.parameters': { '__debezium.source.column.name': "Größe `x` '\\" },
+        },
+      ],
+    },
+  ];
+  const table = new Table(columns);
+  table.change({
+    op: 'c',
+    after: { id: 1, _version: 'v', _deleted: 'd', SELECT: 's', _version_: 'w', Gr__e: 'ß' },
+  });
+  await table.run();
+  expect(await table.query('SELECT * FROM {view}')).toEqual([
+    { id: '1', _version: 'v', _deleted: 'd', SELECT: 's', _version_: 'w', "Größe `x` '\\": 'ß' },
+  ]);
+});
