@@ -13,7 +13,7 @@ import {
   unprivilegedAccount,
   type Account,
   type PostgresBinaries,
-} from './postgres-binaries.ts';
+} from '../../local/postgres-binaries.ts';
 
 const run = promisify(execFile);
 

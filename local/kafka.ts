@@ -1,0 +1,91 @@
+import { execFile } from 'node:child_process';
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { acceptsConnections } from './health.ts';
+import { JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
+import { portOf, statePath, type LocalSettings } from './settings.ts';
+import type { ProcessSpec } from './supervised-process.ts';
+
+const run = promisify(execFile);
+
+const CLUSTER_ID = 'VHJpYnV0YXJ5TG9jYWxLYQ';
+
+/** Settings of the broker that do not depend on where it runs; docker-compose.yml has the same. */
+export const BROKER_SETTINGS = {
+  'process.roles': 'broker,controller',
+  'node.id': '1',
+  'controller.listener.names': 'CONTROLLER',
+  // One broker: nothing can have more than one replica.
+  'offsets.topic.replication.factor': '1',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
+  'default.replication.factor': '1',
+  'num.partitions': '1',
+  // The defaults, 50 each, are for clusters and cost start-up time.
+  'offsets.topic.num.partitions': '4',
+  'transaction.state.log.num.partitions': '4',
+  // A misspelt topic is an error, not a new topic.
+  'auto.create.topics.enable': 'false',
+  // Nobody else is going to join: do not wait for them.
+  'group.initial.rebalance.delay.ms': '0',
+  // One row of up to 16 MB, with its old image.
+  'message.max.bytes': '16777216',
+  'replica.fetch.max.bytes': '16777216',
+  'log.retention.hours': '168',
+} as const;
+
+/** The Kafka broker, its own controller (KRaft). */
+export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec> {
+  const folder = statePath(settings, 'kafka');
+  const port = portOf(settings, 'kafka');
+  const controllerPort = portOf(settings, 'kafka-controller');
+  const properties = join(folder, 'server.properties');
+  await mkdir(folder, { recursive: true });
+  await writeFile(
+    properties,
+    Object.entries({
+      ...BROKER_SETTINGS,
+      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+      'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+      'log.dirs': join(folder, 'data'),
+    })
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  );
+  const java = [...JVM_FLAGS, ...logFlags(), '-cp', kafkaClassPath()];
+  if (!(await exists(join(folder, 'data', 'meta.properties')))) {
+    await run('java', [
+      ...java,
+      'kafka.tools.StorageTool',
+      'format',
+      '-t',
+      CLUSTER_ID,
+      '-c',
+      properties,
+    ]);
+  }
+  return {
+    name: 'kafka',
+    command: 'java',
+    args: ['-Xms256m', '-Xmx384m', ...java, 'kafka.Kafka', properties],
+    env: settings.baseEnv,
+    cwd: folder,
+    logFile: statePath(settings, 'logs', 'kafka.log'),
+    isHealthy: () => acceptsConnections(port),
+    startTimeoutMs: 60_000,
+    graceMs: 20_000,
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

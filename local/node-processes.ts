@@ -1,0 +1,127 @@
+import { resolve } from 'node:path';
+import { answersHttp } from './health.ts';
+import type { ServiceDatabase } from './postgres.ts';
+import {
+  portOf,
+  SHOP_SERVICES,
+  statePath,
+  type LocalSettings,
+  type ShopService,
+} from './settings.ts';
+import type { ProcessSpec } from './supervised-process.ts';
+
+/** Root of the checkout, from which entry points and tsx are found. */
+const ROOT = resolve(import.meta.dirname, '..');
+
+function nodeProcess(
+  settings: LocalSettings,
+  name: string,
+  entry: string,
+  env: Readonly<Record<string, string>>,
+  rest: Pick<ProcessSpec, 'isHealthy'> & Partial<ProcessSpec> & { nodeFlags?: readonly string[] },
+): ProcessSpec {
+  const { nodeFlags = [], ...spec } = rest;
+  return {
+    name,
+    command: process.execPath,
+    args: [...nodeFlags, '--import', 'tsx', resolve(ROOT, entry)],
+    env: { ...settings.baseEnv, ...env },
+    cwd: ROOT,
+    logFile: statePath(settings, 'logs', `${name}.log`),
+    startTimeoutMs: 60_000,
+    graceMs: 20_000,
+    ...spec,
+  };
+}
+
+/** The embedded warehouse. */
+export function warehouseProcess(settings: LocalSettings): ProcessSpec {
+  const port = portOf(settings, 'warehouse');
+  return nodeProcess(
+    settings,
+    'warehouse',
+    'warehouse/embedded/main.ts',
+    {
+      CLICKHOUSE_DATA_DIR: statePath(settings, 'clickhouse'),
+      CLICKHOUSE_HTTP_PORT: String(port),
+    },
+    { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/ping`), graceMs: 30_000 },
+  );
+}
+
+/** The pipeline. */
+export function transformerProcess(
+  settings: LocalSettings,
+  sourceUrls: Readonly<Record<string, string>>,
+): ProcessSpec {
+  const port = portOf(settings, 'transformer');
+  return nodeProcess(
+    settings,
+    'transformer',
+    'pipeline/bin/transformer.ts',
+    {
+      ...sourceUrls,
+      TRIBUTARY_CONFIG: settings.catalogPath,
+      KAFKA_BROKERS: `127.0.0.1:${portOf(settings, 'kafka')}`,
+      REGISTRY_URL: `http://127.0.0.1:${portOf(settings, 'registry')}/apis/ccompat/v7`,
+      CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
+      METRICS_PORT: String(port),
+    },
+    { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`), graceMs: 25_000 },
+  );
+}
+
+/** One service of the sample shop. */
+export function shopServiceProcess(
+  settings: LocalSettings,
+  service: ShopService,
+  database: ServiceDatabase,
+): ProcessSpec {
+  const port = portOf(settings, `service-${service}`);
+  return nodeProcess(
+    settings,
+    `service-${service}`,
+    `services/${service}/main.ts`,
+    {
+      ...peerUrls(settings, service),
+      PORT: String(port),
+      DATABASE_URL: database.serviceUrl.reveal(),
+    },
+    { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health/ready`) },
+  );
+}
+
+/** How much the traffic generator does. */
+export interface Traffic {
+  /** Actions per second. */
+  readonly rate: number;
+  /** Actions after which it is done; 0 means never. */
+  readonly actions: number;
+  readonly seed: number;
+}
+
+/** The shop's customers. */
+export function trafficProcess(settings: LocalSettings, traffic: Traffic): ProcessSpec {
+  return nodeProcess(
+    settings,
+    'traffic',
+    'services/traffic/main.ts',
+    {
+      ...peerUrls(settings),
+      TRAFFIC_RATE: String(traffic.rate),
+      TRAFFIC_ACTIONS: String(traffic.actions),
+      TRAFFIC_SEED: String(traffic.seed),
+    },
+    { isHealthy: async () => true, mayFinish: true },
+  );
+}
+
+/** `USERS_URL` and so on, of every service but the one itself. */
+function peerUrls(settings: LocalSettings, except?: ShopService): Record<string, string> {
+  return Object.fromEntries(
+    SHOP_SERVICES.filter((service) => service !== except).map((service) => [
+      `${service.toUpperCase()}_URL`,
+      `http://127.0.0.1:${portOf(settings, `service-${service}`)}`,
+    ]),
+  );
+}

@@ -1,0 +1,39 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { answersHttp } from './health.ts';
+import { JVM_FLAGS, registryClassPath } from './java.ts';
+import { portOf, statePath, type LocalSettings } from './settings.ts';
+import type { ProcessSpec } from './supervised-process.ts';
+
+/** The schema registry (Apicurio), with storage that survives a restart. */
+export async function registryProcess(settings: LocalSettings): Promise<ProcessSpec> {
+  const folder = statePath(settings, 'registry');
+  const port = portOf(settings, 'registry');
+  await mkdir(folder, { recursive: true });
+  return {
+    name: 'registry',
+    command: 'java',
+    // It compiles little and answers rarely: the first compiler tier starts faster and is enough.
+    args: [
+      '-Xmx192m',
+      '-XX:TieredStopAtLevel=1',
+      ...JVM_FLAGS,
+      '-cp',
+      registryClassPath(),
+      'io.quarkus.runner.GeneratedMain',
+    ],
+    env: {
+      ...settings.baseEnv,
+      QUARKUS_HTTP_HOST: '127.0.0.1',
+      QUARKUS_HTTP_PORT: String(port),
+      REGISTRY_DATASOURCE_URL: `jdbc:h2:file:${join(folder, 'schemas')}`,
+      QUARKUS_LOG_LEVEL: 'WARN',
+      QUARKUS_LOG_CONSOLE_COLOR: 'false',
+    },
+    cwd: folder,
+    logFile: statePath(settings, 'logs', 'registry.log'),
+    isHealthy: () => answersHttp(`http://127.0.0.1:${port}/apis/ccompat/v7/subjects`),
+    startTimeoutMs: 60_000,
+    graceMs: 10_000,
+  };
+}

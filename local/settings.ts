@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { loadConfig } from '#runtime/config.ts';
+
+/** The sample shop's services, in the order in which they are shown. */
+export const SHOP_SERVICES = ['users', 'catalog', 'inventory', 'orders', 'payments'] as const;
+
+/** Name of one of the sample shop's services. */
+export type ShopService = (typeof SHOP_SERVICES)[number];
+
+/** Default ports. `TRIBUTARY_PORT_OFFSET` moves them all. */
+const PORTS = {
+  'postgres-users': 15431,
+  'postgres-catalog': 15432,
+  'postgres-inventory': 15433,
+  'postgres-orders': 15434,
+  'postgres-payments': 15435,
+  kafka: 19092,
+  'kafka-controller': 19093,
+  registry: 18081,
+  connect: 18083,
+  warehouse: 8123,
+  'service-users': 13001,
+  'service-catalog': 13002,
+  'service-inventory': 13003,
+  'service-orders': 13004,
+  'service-payments': 13005,
+  transformer: 19464,
+} as const;
+
+/** What listens on a port. */
+export type PortName = keyof typeof PORTS;
+
+const HIGHEST_OFFSET = 65_535 - Math.max(...Object.values(PORTS));
+
+const settingsSchema = z.object({
+  tributaryStateDir: z.string().default('.tributary').describe('Folder of data, logs and secrets.'),
+  tributaryPortOffset: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(HIGHEST_OFFSET)
+    .default(0)
+    .describe('Added to every port of the local stack.'),
+  tributaryConfig: z.string().default('tributary.yaml').describe('Path of the catalog.'),
+});
+
+/** Where the local stack lives and listens. */
+export interface LocalSettings {
+  /** Absolute. */
+  readonly stateDir: string;
+  readonly catalogPath: string;
+  readonly portOffset: number;
+  /** Of our environment, what child processes get: search path and home, no more. */
+  readonly baseEnv: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads the local stack's settings.
+ *
+ * @throws TributaryError `CONFIG_INVALID`, also for unknown variables that begin with TRIBUTARY_
+ */
+export function loadLocalSettings(env: NodeJS.ProcessEnv): LocalSettings {
+  const settings = loadConfig(settingsSchema, env, 'TRIBUTARY_');
+  return {
+    stateDir: resolve(settings.tributaryStateDir),
+    catalogPath: settings.tributaryConfig,
+    portOffset: settings.tributaryPortOffset,
+    baseEnv: Object.fromEntries(
+      ['PATH', 'HOME', 'JAVA_HOME'].flatMap((name) => {
+        const value = env[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+  };
+}
+
+/** Port that a part of the stack listens on. */
+export function portOf(settings: LocalSettings, name: PortName): number {
+  return PORTS[name] + settings.portOffset;
+}
+
+/** A path in the state folder. */
+export function statePath(settings: LocalSettings, ...parts: string[]): string {
+  return resolve(settings.stateDir, ...parts);
+}
+
+/** Folder of the jars, shared by all state folders of this checkout. */
+export function jarsDir(): string {
+  return resolve(import.meta.dirname, '..', '.tributary', 'jars');
+}
