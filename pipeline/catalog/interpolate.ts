@@ -1,6 +1,8 @@
 /** A text with its variables put in, or why that could not be done. */
 export interface Interpolated {
   readonly text: string;
+  /** Names of the variables that it refers to. */
+  readonly variables: readonly string[];
   readonly problems: readonly { readonly what: string; readonly fix: string }[];
 }
 
@@ -13,6 +15,7 @@ export function interpolate(
   env: Readonly<Record<string, string | undefined>>,
 ): Interpolated {
   const problems: { what: string; fix: string }[] = [];
+  const variables: string[] = [];
   const text = template.replace(/\$\{([^}]*)(\}?)/g, (_, name: string, closed: string) => {
     if (closed === '' || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
       problems.push({
@@ -21,6 +24,7 @@ export function interpolate(
       });
       return '';
     }
+    variables.push(name);
     const value = env[name];
     if (value === undefined || value === '') {
       problems.push({
@@ -31,5 +35,5 @@ export function interpolate(
     }
     return value;
   });
-  return { text, problems };
+  return { text, variables, problems };
 }

@@ -51,6 +51,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
     }
   }
 
+  const variables: string[] = [];
   const sources: Source[] = [];
   const firstOfName = new Map<string, number>();
   // Looked at entry by entry, not only once the shape is right: all problems are told at once.
@@ -84,6 +85,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
     const exclude = patternsOf('exclude');
     if (typeof url !== 'string') continue;
     const resolved = interpolate(url, env);
+    variables.push(...resolved.variables);
     for (const { what, fix } of resolved.problems) report(at([...place, 'url']), what, fix);
     if (resolved.problems.length > 0) continue;
     const address = parsePostgresUrl(resolved.text);
@@ -95,12 +97,18 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       );
       continue;
     }
-    const { password: _, ...shown } = address;
-    const named = typeof name === 'string' ? name : '';
-    sources.push({ name: named, url: new Secret(resolved.text), address: shown, tables, exclude });
+    const { password, ...shown } = address;
+    sources.push({
+      name: typeof name === 'string' ? name : '',
+      url: new Secret(resolved.text),
+      password: new Secret(password),
+      address: shown,
+      tables,
+      exclude,
+    });
   }
   if (problems.length > 0) throw catalogInvalid(path, problems);
-  return { path, sources };
+  return { path, sources, variables };
 }
 
 /** The source entries that are maps, whatever else is wrong with them. */

@@ -34,7 +34,11 @@ function wildcard(pattern: string, name: string): boolean {
 }
 
 const letters = (extra: string) =>
-  fc.string({ unit: fc.constantFrom(...'abAB_', ...extra), minLength: 1, maxLength: 7 });
+  fc.string({
+    unit: fc.constantFrom(...Array.from(`abAB_${extra}`)),
+    minLength: 1,
+    maxLength: 7,
+  });
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
 describe('table patterns', () => {

@@ -1,6 +1,9 @@
 import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client';
 import type { Secret } from '#runtime/config.ts';
 
+/** A client of the warehouse. */
+export type Warehouse = ClickHouseClient;
+
 /** Where the warehouse is. */
 export interface WarehouseAddress {
   readonly url: string;
@@ -14,7 +17,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const MAX_OPEN_CONNECTIONS = 8;
 
 /** Opens a client of the warehouse. It connects with its first request. */
-export function connectWarehouse(address: WarehouseAddress, application: string): ClickHouseClient {
+export function connectWarehouse(address: WarehouseAddress, application: string): Warehouse {
   return createClient({
     url: address.url,
     username: address.user,

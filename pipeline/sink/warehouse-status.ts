@@ -35,16 +35,16 @@ export async function readFreshness(
   try {
     const recent = await query<{
       source: string;
-      changes: string;
+      total: string;
       p50: number;
       p99: number;
     }>(
       client,
       // Quantiles of quantiles are not quantiles: weighting the medians by changes is the estimate
       // that does not favour idle seconds, and the highest p99 never understates.
-      `SELECT source, toString(sum(changes)) AS changes,
-              sum(lag_p50_ms * changes) / sum(changes) AS p50, max(lag_p99_ms) AS p99
-       FROM ops.freshness
+      `SELECT source, toString(sum(f.changes)) AS total,
+              sum(lag_p50_ms * f.changes) / sum(f.changes) AS p50, max(lag_p99_ms) AS p99
+       FROM ops.freshness AS f
        WHERE observed_at > now64(3) - INTERVAL {seconds:UInt32} SECOND GROUP BY source`,
       { seconds: windowSeconds },
     );
@@ -74,7 +74,7 @@ export async function readFreshness(
             source,
             tables: own.length,
             rows: own.reduce((sum, { count }) => sum + count, 0n),
-            changesPerSecond: Number(lag?.changes ?? 0) / windowSeconds,
+            changesPerSecond: Number(lag?.total ?? 0) / windowSeconds,
             lagP50Ms: lag?.p50,
             lagP99Ms: lag?.p99,
           },

@@ -2,6 +2,8 @@ import { Kafka, logLevel, type KafkaConfig, type logCreator } from 'kafkajs';
 import { describeError, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 
+export type { Kafka } from 'kafkajs';
+
 /** The client library logs at our levels, its errors one lower: it retries them by itself. */
 const logCreatorOf =
   (log: Logger): logCreator =>

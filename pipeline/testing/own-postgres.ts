@@ -21,14 +21,16 @@ const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 20_000;
 const SUPERUSER = 'postgres';
 
-/** Small, and quick rather than durable: a test's data is not worth an fsync. */
+/**
+ * Small, and quick: a test's data need not survive a power cut. It does survive a crash of the
+ * server, which is why synchronous_commit stays on.
+ */
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   timezone: 'UTC',
   log_timezone: 'UTC',
   fsync: 'off',
-  synchronous_commit: 'off',
   full_page_writes: 'off',
   shared_buffers: '32MB',
   io_method: 'sync',

@@ -21,18 +21,17 @@ const json = (text: string) => JSON.stringify(JSON.parse(text));
  * Chooses how to print a column.
  *
  * @param clickhouseType - type of the column in the view
+ * @param isArray - whether the column is an array in Postgres
  * @param pg - quoted name for Postgres
  * @param ch - quoted name for ClickHouse
  */
-export function canonicalColumn(clickhouseType: string, pg: string, ch: string): CanonicalColumn {
+export function canonicalColumn(
+  clickhouseType: string,
+  isArray: boolean,
+  pg: string,
+  ch: string,
+): CanonicalColumn {
   const type = clickhouseType.replace(/^Nullable\((.*)\)$/, '$1');
-  if (type === 'Bool') {
-    return {
-      postgres: `CASE WHEN ${pg} THEN 'true' ELSE 'false' END`,
-      clickhouse: `toString(${ch})`,
-      normalize: asIs,
-    };
-  }
   if (type === 'Date32') {
     return {
       postgres: `to_char(${pg}, 'YYYY-MM-DD')`,
@@ -57,6 +56,14 @@ export function canonicalColumn(clickhouseType: string, pg: string, ch: string):
   }
   if (type.startsWith('Float')) {
     return { postgres: `${pg}::text`, clickhouse: `toString(${ch})`, normalize: number };
+  }
+  // A nullable array is kept as JSON text (pipeline/docs/types.md).
+  if (isArray && !type.startsWith('Array')) {
+    return {
+      postgres: `to_jsonb(${pg})::text`,
+      clickhouse: `toString(${ch})`,
+      normalize: json,
+    };
   }
   if (type.startsWith('Array')) {
     return {

@@ -50,25 +50,26 @@ export async function compareTable(
   const relation = relationName(table.schema, table.table);
   const columns = await viewColumns(warehouse, table.source, relation);
   const key = await primaryKey(source, table);
-  const sourceColumns = await columnNames(source, table);
+  const sourceColumns = await columnsOf(source, table);
   const problem = comparable(columns, key, sourceColumns);
   if (problem !== undefined) {
     const sourceRows = await countRows(source, table);
-    return {
+    const sides = {
       ...table,
       sourceRows,
       warehouseRows: 0,
       missing: sourceRows,
       surplus: 0,
       different: 0,
-      problem,
     };
+    // The warehouse makes a table with its first row: none of it is what an empty table looks like.
+    return sourceRows === 0 && columns.length === 0 ? sides : { ...sides, problem };
   }
-  const compared = columns.filter(({ name }) => sourceColumns.includes(name));
-  const canonical = compared.map(({ name, type }) =>
-    canonicalColumn(type, pgName(name), quoteName(name)),
+  const types = new Map(columns.map(({ name, type }) => [name, type]));
+  const canonical = sourceColumns.map(({ name, isArray }) =>
+    canonicalColumn(types.get(name) ?? '', isArray, pgName(name), quoteName(name)),
   );
-  const keyIndexes = key.map((name) => compared.findIndex((column) => column.name === name));
+  const keyIndexes = key.map((name) => sourceColumns.findIndex((column) => column.name === name));
   const left = await sourceDigests(source, table, canonical, keyIndexes);
   const right = await warehouseDigests(
     warehouse,
@@ -94,17 +95,33 @@ export async function compareTable(
   };
 }
 
+/**
+ * Tables of a database that hold rows of their own: ordinary ones and roots of partitioned ones,
+ * without temporary and system tables.
+ */
+export async function listTables(source: pg.Client): Promise<{ schema: string; table: string }[]> {
+  const { rows } = await source.query<{ schema: string; table: string }>(
+    `SELECT n.nspname AS schema, c.relname AS table FROM pg_class c
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
+     ORDER BY 1, 2`,
+  );
+  return rows;
+}
+
 type ViewColumn = { readonly name: string; readonly type: string };
+type SourceColumn = { readonly name: string; readonly isArray: boolean };
 
 function comparable(
   columns: readonly ViewColumn[],
   key: readonly string[],
-  sourceColumns: readonly string[],
+  sourceColumns: readonly SourceColumn[],
 ): string | undefined {
   if (columns.length === 0) return 'the warehouse has no such table';
   if (key.length === 0) return 'the table has no primary key';
   const names = new Set(columns.map((column) => column.name));
-  const lacking = sourceColumns.filter((name) => !names.has(name));
+  const lacking = sourceColumns.map(({ name }) => name).filter((name) => !names.has(name));
   return lacking.length === 0 ? undefined : `the warehouse lacks columns: ${lacking.join(', ')}`;
 }
 
@@ -133,15 +150,19 @@ async function primaryKey(source: pg.Client, { schema, table }: SourceTable): Pr
   return rows.map((row) => row.attname);
 }
 
-async function columnNames(source: pg.Client, { schema, table }: SourceTable): Promise<string[]> {
-  const { rows } = await source.query<{ attname: string }>(
-    `SELECT attname FROM pg_attribute
+async function columnsOf(
+  source: pg.Client,
+  { schema, table }: SourceTable,
+): Promise<SourceColumn[]> {
+  const { rows } = await source.query<SourceColumn>(
+    `SELECT attname AS name, typcategory = 'A' AS "isArray"
+     FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
      WHERE attrelid = format('%I.%I', $1::text, $2::text)::regclass AND attnum > 0 AND NOT attisdropped
        AND attgenerated = ''
      ORDER BY attnum`,
     [schema, table],
   );
-  return rows.map((row) => row.attname);
+  return rows;
 }
 
 async function countRows(source: pg.Client, { schema, table }: SourceTable): Promise<number> {

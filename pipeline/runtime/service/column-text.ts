@@ -2,6 +2,8 @@ import pg from 'pg';
 
 const { builtins } = pg.types;
 
+type TypeId = (typeof builtins)['INT8'];
+
 /**
  * PostgreSQL's text of a timestamptz in a session whose time zone is UTC, as RFC 3339. A Date
  * would cut the microseconds off.
@@ -24,6 +26,6 @@ const OWN_PARSERS = new Map<number, (text: string) => string>([
  * as RFC 3339 text with its microseconds; everything else as the driver parses it.
  */
 export const COLUMN_TYPES: pg.CustomTypesConfig = {
-  getTypeParser: ((type: pg.TypeId, format?: 'text') =>
+  getTypeParser: ((type: TypeId, format?: 'text') =>
     OWN_PARSERS.get(type) ?? pg.types.getTypeParser(type, format)) as typeof pg.types.getTypeParser,
 };

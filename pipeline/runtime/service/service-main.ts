@@ -40,13 +40,14 @@ export interface ServiceDefinition<Config extends ServiceConfig> {
 
 /** Reads the configuration, runs the service until a signal, and exits with a code of EXIT. */
 export async function serviceMain<Shape extends z.ZodRawShape & typeof SERVICE_CONFIG>(
-  schema: z.ZodObject<Shape>,
+  definition: ServiceDefinition<z.output<z.ZodObject<Shape>> & ServiceConfig> & {
+    readonly config: z.ZodObject<Shape>;
+  },
   env: NodeJS.ProcessEnv,
-  definition: ServiceDefinition<z.output<z.ZodObject<Shape>> & ServiceConfig>,
 ): Promise<never> {
   let config: z.output<z.ZodObject<Shape>> & ServiceConfig;
   try {
-    config = loadConfig(schema, env) as z.output<z.ZodObject<Shape>> & ServiceConfig;
+    config = loadConfig(definition.config, env) as z.output<z.ZodObject<Shape>> & ServiceConfig;
   } catch (error) {
     createLogger(definition.name).fatal({ advice: renderError(error) }, 'bad configuration');
     return process.exit(EXIT.usage);
@@ -55,15 +56,25 @@ export async function serviceMain<Shape extends z.ZodRawShape & typeof SERVICE_C
   return runProcess(async (signal) => runService(definition, config, { signal, log }), log);
 }
 
+/** A service that listens. */
+export interface RunningService {
+  readonly port: number;
+  /** Resolves once the migrations are applied; rejects when they cannot be. */
+  readonly ready: Promise<void>;
+  /** Lets running requests finish (up to a deadline), then closes everything. */
+  stop(): Promise<void>;
+}
+
 /**
- * Listens, applies the migrations, serves until `signal` aborts, then drains. Requests that come
- * before the migrations are applied are answered 503.
+ * Listens and begins to apply the migrations. Requests that come before they are applied are
+ * answered 503.
  */
-export async function runService<Config extends ServiceConfig>(
+export async function startService<Config extends ServiceConfig>(
   definition: ServiceDefinition<Config>,
   config: Config,
-  { signal, log }: { signal: AbortSignal; log: Logger },
-): Promise<void> {
+  log: Logger,
+): Promise<RunningService> {
+  const stopping = new AbortController();
   const database = openDatabase({
     url: config.databaseUrl,
     applicationName: definition.name,
@@ -71,7 +82,7 @@ export async function runService<Config extends ServiceConfig>(
   });
   const readiness = new LifecycleReadiness(async () => database.query('SELECT 1 AS answer'));
   const guarded: Database = {
-    ...database,
+    close: async () => database.close(),
     query: async (text, values) => {
       readiness.requireStarted();
       return database.query(text, values);
@@ -84,24 +95,44 @@ export async function runService<Config extends ServiceConfig>(
   const app = definition.createApp({ config, database: guarded, readiness, log });
   const server = await serveHttp(app, config.port);
   log.info({ port: server.port }, 'listening');
-  try {
-    await applyMigrations({
-      url: config.databaseUrl,
-      folder: definition.migrations,
-      log,
-      signal,
-    });
+  const migrated = applyMigrations({
+    url: config.databaseUrl,
+    folder: definition.migrations,
+    log,
+    signal: stopping.signal,
+  });
+  const ready = migrated.then(() => {
     readiness.started();
     log.info('ready');
-    await new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+  });
+  return {
+    port: server.port,
+    ready,
+    stop: async () => {
+      readiness.draining();
+      stopping.abort();
+      await ready.catch(() => {});
+      await server.drain(DRAIN_DEADLINE_MS);
+      await database.close().catch((error: unknown) => {
+        log.warn({ reason: describeError(error) }, 'database did not close cleanly');
+      });
+    },
+  };
+}
+
+async function runService<Config extends ServiceConfig>(
+  definition: ServiceDefinition<Config>,
+  config: Config,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<void> {
+  const service = await startService(definition, config, log);
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  try {
+    await Promise.race([service.ready.then(async () => stopped), stopped]);
   } finally {
-    readiness.draining();
-    await server.drain(DRAIN_DEADLINE_MS);
-    await database.close().catch((error: unknown) => {
-      log.warn({ reason: describeError(error) }, 'database did not close cleanly');
-    });
+    await service.stop();
   }
 }

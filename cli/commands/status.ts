@@ -1,0 +1,73 @@
+import { Command } from 'commander';
+import pc from 'picocolors';
+import { z } from 'zod';
+import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
+import { EXIT } from '#runtime/lifecycle.ts';
+import { createLogger } from '#runtime/log.ts';
+import { createConnectClient } from '../../connectors/connect-client.ts';
+import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { createKafka } from '../../pipeline/source/kafka-client.ts';
+import { describeStatus, isWell } from '../status/describe-status.ts';
+import { gatherStatus } from '../status/gather-status.ts';
+
+const settings = z.object({
+  connectUrl: z.url(),
+  kafkaBrokers: commaList(),
+  kafkaGroupId: z.string().default('tributary'),
+  clickhouseUrl: z.url(),
+  clickhouseUser: z.string().default('default'),
+  clickhousePassword: secret().default(new Secret('')),
+});
+
+const DEADLINE_MS = 20_000;
+
+/** `tributary status`: every source at a glance. */
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('Show every source: connector, slot, lags, rows in the warehouse')
+    .option('--config <file>', 'catalog of the sources', 'tributary.yaml')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      '\nEnvironment (by default the local stack):\n' +
+        '  CONNECT_URL, KAFKA_BROKERS, KAFKA_GROUP_ID,\n' +
+        '  CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD\n' +
+        '  and the variables that the catalog names\n' +
+        '\nExit codes: 0 all is well, 1 something is not, 2 called or configured wrongly',
+    )
+    .action(async (options: { config: string; json?: boolean }) => {
+      const config = loadConfig(settings, process.env);
+      const catalog = await loadCatalog(options.config, process.env);
+      const warehouse = connectWarehouse(
+        {
+          url: config.clickhouseUrl,
+          user: config.clickhouseUser,
+          password: config.clickhousePassword,
+        },
+        'tributary-status',
+      );
+      const statuses = await gatherStatus({
+        catalog,
+        connect: createConnectClient(
+          config.connectUrl,
+          catalog.sources.map(({ password }) => password),
+        ),
+        kafka: createKafka({
+          clientId: 'tributary-status',
+          brokers: config.kafkaBrokers,
+          log: createLogger('status', 'silent'),
+        }),
+        groupId: config.kafkaGroupId,
+        warehouse,
+        signal: AbortSignal.timeout(DEADLINE_MS),
+      });
+      await warehouse.close();
+      process.stdout.write(
+        options.json === true
+          ? `${JSON.stringify(statuses, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value), 2)}\n`
+          : `${describeStatus(statuses, pc.isColorSupported ? { good: pc.green, bad: pc.red } : { good: String, bad: String })}\n`,
+      );
+      process.exitCode = statuses.every(isWell) ? EXIT.ok : EXIT.failed;
+    });
+}

@@ -1,0 +1,38 @@
+import { existsSync } from 'node:fs';
+import { shopDatabases } from '../local/stack.ts';
+import { portOf, statePath, type LocalSettings } from '../local/settings.ts';
+
+/** Variable that holds the capture URL of a service of the shop, as tributary.yaml names it. */
+export function captureVariable(service: string): string {
+  return `${service.toUpperCase()}_CAPTURE_URL`;
+}
+
+/** Where the parts of the local stack are, as the environment variables that commands read. */
+export function localAddresses(settings: LocalSettings): Record<string, string> {
+  const at = (name: Parameters<typeof portOf>[1]) => `127.0.0.1:${portOf(settings, name)}`;
+  return {
+    CONNECT_URL: `http://${at('connect')}`,
+    KAFKA_BROKERS: at('kafka'),
+    CLICKHOUSE_URL: `http://${at('warehouse')}`,
+  };
+}
+
+/** Capture URLs of the shop's databases, as the environment variables the catalog names. */
+export async function shopSourceUrls(settings: LocalSettings): Promise<Record<string, string>> {
+  const databases = await shopDatabases(settings);
+  return Object.fromEntries(
+    [...databases].map(([service, { captureUrl }]) => [
+      captureVariable(service),
+      captureUrl.reveal(),
+    ]),
+  );
+}
+
+/**
+ * What commands need to find a local stack that was started before, for variables that are not
+ * set: so that `tributary status` beside `npm start` needs no settings.
+ */
+export async function localDefaults(settings: LocalSettings): Promise<Record<string, string>> {
+  const hasShop = existsSync(statePath(settings, 'secrets', 'users-tributary_capture.password'));
+  return { ...localAddresses(settings), ...(hasShop ? await shopSourceUrls(settings) : {}) };
+}

@@ -1,0 +1,60 @@
+import { Command, CommanderError } from 'commander';
+import { renderError, TributaryError } from '#runtime/errors.ts';
+import { EXIT } from '#runtime/lifecycle.ts';
+import { loadLocalSettings } from '../local/settings.ts';
+import { connectorsCommand } from './commands/connectors.ts';
+import { statusCommand } from './commands/status.ts';
+import { upCommand } from './commands/up.ts';
+import { localDefaults } from './local-environment.ts';
+
+/** A terminal and a parent may both pass on one Ctrl-C; within this time they are one. */
+const SAME_SIGNAL_MS = 1_000;
+
+/** Failures of whoever called us, before anything was done. */
+const USAGE_CODES = new Set(['CONFIG_INVALID', 'CATALOG_INVALID', 'PORT_TAKEN']);
+
+/** Aborts on the first SIGINT or SIGTERM; a second one, later, ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  let firstAt = 0;
+  const onSignal = () => {
+    if (!controller.signal.aborted) {
+      firstAt = Date.now();
+      controller.abort();
+    } else if (Date.now() - firstAt > SAME_SIGNAL_MS) {
+      process.exit(EXIT.failed);
+    }
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return controller.signal;
+}
+
+async function main(): Promise<number> {
+  const program = new Command('tributary')
+    .description("Every committed change of every service's own Postgres, in one ClickHouse")
+    .exitOverride()
+    .showHelpAfterError()
+    .configureHelp({ showGlobalOptions: true });
+  program.addCommand(upCommand(stopSignal()));
+  program.addCommand(statusCommand());
+  program.addCommand(connectorsCommand());
+  for (const command of program.commands) command.exitOverride();
+  try {
+    for (const [name, value] of Object.entries(
+      await localDefaults(loadLocalSettings(process.env)),
+    )) {
+      process.env[name] ??= value;
+    }
+    await program.parseAsync();
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    process.stderr.write(`${renderError(error)}\n`);
+    return error instanceof TributaryError && USAGE_CODES.has(error.code)
+      ? EXIT.usage
+      : EXIT.failed;
+  }
+}
+
+process.exit(await main());

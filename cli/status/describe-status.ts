@@ -1,0 +1,105 @@
+import { WINDOW_SECONDS } from '../../pipeline/sink/warehouse-status.ts';
+import type { Known, SourceStatus } from './gather-status.ts';
+
+/** Marks for a terminal; the identity elsewhere. */
+export interface StatusPaint {
+  readonly good: (text: string) => string;
+  readonly bad: (text: string) => string;
+}
+
+const HEADER = [
+  'source',
+  'connector',
+  'slot',
+  'retained WAL',
+  'consumer lag',
+  'changes/s',
+  'end-to-end lag p50 / p99',
+  'tables',
+  'rows',
+];
+const NUMERIC_FROM = 3;
+
+/** Whether everything about a source is as it should be. */
+export function isWell({ connector, slot, consumerLagRecords, warehouse }: SourceStatus): boolean {
+  return (
+    'value' in connector &&
+    connector.value === 'RUNNING' &&
+    'value' in slot &&
+    slot.value?.active === true &&
+    slot.value.walStatus !== 'lost' &&
+    'value' in consumerLagRecords &&
+    'value' in warehouse
+  );
+}
+
+/** All sources as a table, then what could not be found out. */
+export function describeStatus(statuses: readonly SourceStatus[], paint: StatusPaint): string {
+  const lines = statuses.map(cellsOf);
+  const widths = HEADER.map((title, column) =>
+    Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)),
+  );
+  const padded = [HEADER, ...lines].map((line) =>
+    line.map((cell, column) =>
+      column < NUMERIC_FROM ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+    ),
+  );
+  const painted = padded.map((line, row) => {
+    const status = statuses[row - 1];
+    const mark =
+      status === undefined ? (text: string) => text : isWell(status) ? paint.good : paint.bad;
+    return line
+      .map((cell, column) => (column === 0 ? mark(cell) : cell))
+      .join('  ')
+      .trimEnd();
+  });
+  const reasons = new Set(statuses.flatMap(reasonsOf));
+  return [...painted, ...(reasons.size === 0 ? [] : ['', ...reasons]), '', footnote()].join('\n');
+}
+
+function footnote(): string {
+  return `Rates and lags over the last ${WINDOW_SECONDS} s; - means that nothing changed.`;
+}
+
+function cellsOf({
+  source,
+  connector,
+  slot,
+  consumerLagRecords,
+  warehouse,
+}: SourceStatus): string[] {
+  return [
+    source,
+    text(connector, (state) => state),
+    text(slot, (value) =>
+      value === undefined ? 'none' : value.active ? 'active' : `inactive, ${value.walStatus}`,
+    ),
+    text(slot, (value) => (value === undefined ? '-' : bytes(value.retainedBytes))),
+    text(consumerLagRecords, (records) => Number(records).toLocaleString('en-US')),
+    text(warehouse, (value) => value.changesPerSecond.toFixed(1)),
+    text(warehouse, ({ lagP50Ms, lagP99Ms }) =>
+      lagP50Ms === undefined || lagP99Ms === undefined
+        ? '-'
+        : `${lagP50Ms.toFixed(0)} / ${lagP99Ms.toFixed(0)} ms`,
+    ),
+    text(warehouse, (value) => String(value.tables)),
+    text(warehouse, (value) => value.rows.toLocaleString('en-US')),
+  ];
+}
+
+function reasonsOf(status: SourceStatus): string[] {
+  return [status.connector, status.slot, status.consumerLagRecords, status.warehouse].flatMap(
+    (part) => ('unknown' in part ? [`? ${part.unknown}`] : []),
+  );
+}
+
+function text<T>(known: Known<T>, print: (value: T) => string): string {
+  return 'value' in known ? print(known.value) : '?';
+}
+
+function bytes(count: number): string {
+  if (count < 1024) return `${count} B`;
+  if (count < 1024 ** 2) return `${(count / 1024).toFixed(0)} kB`;
+  if (count < 1024 ** 3) return `${(count / 1024 ** 2).toFixed(1)} MB`;
+  return `${(count / 1024 ** 3).toFixed(2)} GB`;
+}

@@ -1,0 +1,73 @@
+import { TributaryError } from '#runtime/errors.ts';
+import type { Secret } from '#runtime/config.ts';
+import { applyConnectors } from '../../connectors/apply.ts';
+import { createConnectClient } from '../../connectors/connect-client.ts';
+import { captureNames } from '../../connectors/connector-config.ts';
+import { describeReport } from '../../connectors/describe.ts';
+import { desiredConnectors } from '../../connectors/desired-connectors.ts';
+import { errorsOf, preflight } from '../../connectors/preflight.ts';
+import { provision } from '../../connectors/provision.ts';
+import { writeSourceSecrets } from '../../local/secrets.ts';
+import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
+
+const DEADLINE_MS = 120_000;
+
+/**
+ * Brings every source of the catalog to Kafka Connect: prepares the databases it may prepare,
+ * checks all, and waits until every connector runs.
+ *
+ * @param adminUrls - databases of our own, by source, which are provisioned as their superuser
+ * @throws TributaryError `PREFLIGHT_FAILED` with everything that is missing and the SQL for it, and
+ * what {@link applyConnectors} throws
+ */
+export async function connectSources(options: {
+  catalog: Catalog;
+  connectUrl: string;
+  secretsDir: string;
+  adminUrls: ReadonlyMap<string, Secret>;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { catalog, secretsDir, adminUrls, signal } = options;
+  const secrets = catalog.sources.map(({ password }) => password);
+  const client = createConnectClient(options.connectUrl, secrets);
+  const live = await client.list(signal);
+  const reports = await Promise.all(
+    catalog.sources.map(async (source) => {
+      await writeSourceSecrets(secretsDir, source.name, source.url);
+      return prepared(source, adminUrls.get(source.name), {
+        catalogPath: catalog.path,
+        connectorExists: live.has(captureNames(source.name).connector),
+      });
+    }),
+  );
+  const bad = reports.filter((report) => errorsOf(report).length > 0);
+  if (bad.length > 0) {
+    throw new TributaryError(
+      'PREFLIGHT_FAILED',
+      bad.map((report) => describeReport(report)).join('\n'),
+    );
+  }
+  await applyConnectors({
+    client,
+    desired: await desiredConnectors(catalog),
+    deadlineMs: DEADLINE_MS,
+    signal,
+    secrets,
+  });
+}
+
+/** Preflight, after making what is missing where the role at hand is allowed to. */
+async function prepared(
+  source: Source,
+  adminUrl: Secret | undefined,
+  context: Parameters<typeof preflight>[1],
+): ReturnType<typeof preflight> {
+  if (adminUrl !== undefined) {
+    await provision(adminUrl, source);
+    return preflight(source, context);
+  }
+  const report = await preflight(source, context);
+  if (errorsOf(report).length === 0 || !report.canProvision) return report;
+  await provision(source.url, source);
+  return preflight(source, context);
+}

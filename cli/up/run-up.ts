@@ -1,0 +1,189 @@
+import { Secret } from '#runtime/config.ts';
+import { TributaryError } from '#runtime/errors.ts';
+import type { Traffic } from '../../local/node-processes.ts';
+import { SHOP_SERVICES, portOf, statePath, type LocalSettings } from '../../local/settings.ts';
+import { resetState, shopDatabases, Stack } from '../../local/stack.ts';
+import type { Catalog } from '../../pipeline/catalog/catalog.ts';
+import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { agrees } from '../../pipeline/verify/compare-table.ts';
+import { localAddresses, shopSourceUrls } from '../local-environment.ts';
+import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
+import { connectSources } from './connect-sources.ts';
+import { LiveLine } from './live-line.ts';
+
+/** What `tributary up` was asked for. */
+export interface UpOptions {
+  readonly settings: LocalSettings;
+  readonly shop: boolean;
+  readonly reset: boolean;
+  readonly once: boolean;
+  /** Actions of the shop's customers per second. */
+  readonly rate: number;
+  readonly env: NodeJS.ProcessEnv;
+  readonly out: NodeJS.WriteStream;
+  readonly signal: AbortSignal;
+}
+
+/** What a bounded run lets through before it compares. */
+const ACTIONS_OF_ONCE = 400;
+const RATE_OF_ONCE = 60;
+const ONCE_DEADLINE_MS = 120_000;
+const SEED = 1;
+
+/**
+ * Runs the local stack until `signal` aborts, or with `once` until a bounded amount of traffic has
+ * arrived in the warehouse.
+ *
+ * @throws TributaryError `WAREHOUSE_DIFFERS` when it has not, and whatever keeps it from running
+ */
+export async function runUp(options: UpOptions): Promise<void> {
+  const { settings, shop, reset, once, out, signal } = options;
+  const say = (text: string) => out.write(`${text}\n`);
+  if (reset) {
+    await resetState(settings);
+    say('all data removed');
+  }
+  const shopUrls = shop ? await shopSourceUrls(settings) : {};
+  const catalog = await loadCatalog(settings.catalogPath, { ...options.env, ...shopUrls });
+  const failed = new AbortController();
+  const client = connectWarehouse(
+    {
+      url: localAddresses(settings)['CLICKHOUSE_URL'] ?? '',
+      user: 'default',
+      password: new Secret(''),
+    },
+    'tributary-up',
+  );
+  const began = Date.now();
+  const stack = new Stack({
+    settings,
+    shop,
+    traffic: shop ? trafficOf(options) : undefined,
+    sourceUrls: { ...sourceVariables(catalog, options.env), ...shopUrls },
+    applyConnectors: async (abort) => {
+      const databases = shop ? await shopDatabases(settings) : new Map<never, never>();
+      await connectSources({
+        catalog,
+        connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
+        secretsDir: statePath(settings, 'secrets'),
+        adminUrls: new Map([...databases].map(([name, { ownAdminUrl }]) => [name, ownAdminUrl])),
+        signal: abort,
+      });
+    },
+    onProgress: ({ what, tookMs }) =>
+      say(
+        tookMs === undefined
+          ? `  ${what}`
+          : `  ${what.padEnd(20)} ${(tookMs / 1000).toFixed(1).padStart(5)} s`,
+      ),
+    onFailure: (error) => failed.abort(error),
+  });
+  const line = new LiveLine(
+    client,
+    catalog.sources.map(({ name }) => name),
+    out,
+  );
+  try {
+    say(`starting (data and logs in ${settings.stateDir})`);
+    await stack.start(AbortSignal.any([signal, failed.signal]));
+    say(`ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
+    if (once) {
+      await runOnce(stack, catalog, client, {
+        out,
+        signal: AbortSignal.any([signal, failed.signal]),
+        shop,
+      });
+      return;
+    }
+    say(welcome(settings, shop));
+    line.start();
+    await aborted(AbortSignal.any([signal, failed.signal]));
+    failed.signal.throwIfAborted();
+  } catch (error) {
+    // What was asked for is not a failure; what made the stack give up is the better reason.
+    if (failed.signal.aborted) throw failed.signal.reason;
+    if (!signal.aborted) throw error;
+  } finally {
+    line.stop();
+    say('stopping');
+    await client.close();
+    await stack.stop();
+    say('stopped');
+  }
+}
+
+async function runOnce(
+  stack: Stack,
+  catalog: Catalog,
+  client: Warehouse,
+  { out, signal, shop }: { out: NodeJS.WriteStream; signal: AbortSignal; shop: boolean },
+): Promise<void> {
+  const began = Date.now();
+  if (shop) {
+    await Promise.race([stack.process('traffic').finished, aborted(signal)]);
+    signal.throwIfAborted();
+    out.write(`traffic done after ${((Date.now() - began) / 1000).toFixed(0)} s, comparing\n`);
+  }
+  const comparisons = await waitUntilEqual(catalog, client, ONCE_DEADLINE_MS, signal);
+  out.write(`\n${describeComparisons(comparisons)}\n\n`);
+  const differing = comparisons.filter((comparison) => !agrees(comparison));
+  if (differing.length > 0) {
+    throw new TributaryError(
+      'WAREHOUSE_DIFFERS',
+      `${differing.length} of ${comparisons.length} tables differ after ${ONCE_DEADLINE_MS / 1000} s`,
+    );
+  }
+  out.write(`the warehouse agrees with all ${comparisons.length} tables\n`);
+}
+
+function trafficOf({ once, rate }: UpOptions): Traffic {
+  return once
+    ? { rate: RATE_OF_ONCE, actions: ACTIONS_OF_ONCE, seed: SEED }
+    : { rate, actions: 0, seed: SEED };
+}
+
+/** Variables that the catalog's text names, so that the transformer can read the same catalog. */
+function sourceVariables(catalog: Catalog, env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    catalog.variables.flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+}
+
+function welcome(settings: LocalSettings, shop: boolean): string {
+  const { CLICKHOUSE_URL, CONNECT_URL } = localAddresses(settings);
+  const services = SHOP_SERVICES.map(
+    (service) =>
+      `  ${service.padEnd(10)} http://127.0.0.1:${portOf(settings, `service-${service}`)}`,
+  );
+  return [
+    '',
+    `  warehouse  ${CLICKHOUSE_URL}  (ClickHouse over HTTP; user analyst may read)`,
+    `  pipeline   http://127.0.0.1:${portOf(settings, 'transformer')}/metrics`,
+    `  connect    ${CONNECT_URL}`,
+    ...(shop ? services : []),
+    '',
+    ...(shop
+      ? [
+          'try a join across two services:',
+          '',
+          `  curl '${CLICKHOUSE_URL}/?user=analyst' --data-binary "SELECT o.id, o.total, u.name, u.email \\`,
+          `    FROM orders.orders o JOIN users.users u ON o.user_id = u.id \\`,
+          `    WHERE o.status = 'pending' LIMIT 5 FORMAT PrettyCompact"`,
+          '',
+        ]
+      : []),
+    'Ctrl-C stops everything; data stays. In another terminal: npx tributary status',
+    '',
+  ].join('\n');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
