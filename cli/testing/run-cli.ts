@@ -1,0 +1,71 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+const ROOT = resolve(import.meta.dirname, '..', '..');
+
+/** State folder and ports of one end-to-end test, out of the way of a running `npm start`. */
+export interface TestPlace {
+  readonly stateDir: string;
+  readonly portOffset: number;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** A fresh place. Its logs stay after the test, for whoever has to find out why it failed. */
+export function testPlace(name: string, portOffset: number): TestPlace {
+  const stateDir = resolve(ROOT, '.tributary', 'test', name);
+  rmSync(stateDir, { recursive: true, force: true });
+  return {
+    stateDir,
+    portOffset,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      JAVA_HOME: process.env['JAVA_HOME'],
+      TRIBUTARY_STATE_DIR: stateDir,
+      TRIBUTARY_PORT_OFFSET: String(portOffset),
+    },
+  };
+}
+
+/** The `tributary` command, running. */
+export class RunningCli {
+  readonly child: ChildProcess;
+  output = '';
+  readonly #exit: Promise<number | null>;
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, [resolve(ROOT, 'cli', 'tributary.mjs'), ...args], {
+      cwd: ROOT,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const keep = (chunk: Buffer) => {
+      this.output += chunk.toString();
+    };
+    this.child.stdout?.on('data', keep);
+    this.child.stderr?.on('data', keep);
+    this.#exit = new Promise((done) => this.child.on('close', (code) => done(code)));
+  }
+
+  /** Exit code; null when it was killed. */
+  exit(): Promise<number | null> {
+    return this.#exit;
+  }
+
+  /** Resolves when the output holds a text. @throws Error with the output when it ends before */
+  async says(text: string): Promise<void> {
+    while (!this.output.includes(text)) {
+      const ended = await Promise.race([
+        this.#exit.then(() => true),
+        new Promise<boolean>((done) => {
+          this.child.stdout?.once('data', () => done(false));
+          this.child.stderr?.once('data', () => done(false));
+        }),
+      ]);
+      if (ended && !this.output.includes(text)) {
+        throw new Error(`ended without saying "${text}":\n${this.output}`);
+      }
+    }
+  }
+}
