@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Secret } from '#runtime/config.ts';
 import { messageCode } from '#runtime/errors.ts';
@@ -7,6 +7,7 @@ import { parsePostgresUrl } from '../pipeline/catalog/postgres-address.ts';
 
 /** Only the owner may read. */
 const PRIVATE = 0o600;
+const PRIVATE_FOLDER = 0o700;
 const PASSWORD_BYTES = 18;
 
 /** A password of the state folder, made at its first use and kept. */
@@ -17,7 +18,7 @@ export async function keptPassword(folder: string, name: string): Promise<Secret
   } catch (error) {
     if (messageCode(error) !== 'ENOENT') throw error;
   }
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makePrivate(folder);
   const password = randomBytes(PASSWORD_BYTES).toString('base64url');
   await writeFile(path, password, { mode: PRIVATE });
   return new Secret(password);
@@ -50,11 +51,17 @@ export async function writeProperties(
   name: string,
   properties: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makePrivate(folder);
   const lines = Object.entries(properties).map(
     ([key, value]) => `${key}=${escapeProperty(value)}\n`,
   );
   await writeFile(join(folder, `${name}.properties`), lines.join(''), { mode: PRIVATE });
+}
+
+/** Makes a folder that only its owner may enter; the folders above it stay as open as usual. */
+async function makePrivate(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, PRIVATE_FOLDER);
 }
 
 /** @see java.util.Properties, `load` */

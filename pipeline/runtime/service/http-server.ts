@@ -22,7 +22,11 @@ export interface HttpServer {
  * @param port - 0 takes any free port
  * @throws the listen error, such as EADDRINUSE
  */
-export async function serveHttp(listener: RequestListener, port: number): Promise<HttpServer> {
+export async function serveHttp(
+  listener: RequestListener,
+  port: number,
+  host: string,
+): Promise<HttpServer> {
   let draining = false;
   const open = new Set<ServerResponse>();
   const server = createServer(
@@ -38,7 +42,7 @@ export async function serveHttp(listener: RequestListener, port: number): Promis
       listener(request, response);
     },
   );
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

@@ -15,6 +15,8 @@ const DRAIN_DEADLINE_MS = 10_000;
 /** Settings every service has. */
 export const SERVICE_CONFIG = {
   port: port(),
+  /** Address to listen on; loopback, unless a container needs more. */
+  listenHost: z.string().default('127.0.0.1'),
   /** The service's own role on its own database. */
   databaseUrl: secret(),
   logLevel: z.enum(LOG_LEVELS).default('info'),
@@ -93,7 +95,7 @@ export async function startService<Config extends ServiceConfig>(
     },
   };
   const app = definition.createApp({ config, database: guarded, readiness, log });
-  const server = await serveHttp(app, config.port);
+  const server = await serveHttp(app, config.port, config.listenHost);
   log.info({ port: server.port }, 'listening');
   const migrated = applyMigrations({
     url: config.databaseUrl,

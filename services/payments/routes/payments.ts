@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { bigintText, uuid } from '#runtime/service/fields.ts';
+import { decodeCursor, idList, pageOf, pageQuery } from '#runtime/service/page.ts';
+import type { Peer } from '#runtime/service/peer.ts';
+import { notFound } from '#runtime/service/problem.ts';
+import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
+import { chargeOrder, reportRefund } from '../charge-order.ts';
+import { newPayment, newRefund, paymentChange } from '../payment.ts';
+import type { PaymentRepository } from '../repository.ts';
+
+const byId = z.strictObject({ id: bigintText() });
+
+/** Operations on payments. */
+export function paymentRoutes(payments: PaymentRepository, orders: Peer): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/payments',
+      summary: 'Charge an order; may be repeated',
+      body: newPayment,
+      handle: async ({ body, signal }) =>
+        versioned(await chargeOrder(body, { payments, orders, signal }), 201),
+    }),
+    route({
+      method: 'get',
+      path: '/payments',
+      summary: 'List payments newest first, or read those with the given ids',
+      query: z.strictObject({
+        ...pageQuery,
+        ids: idList(bigintText()).optional(),
+        order_id: uuid().optional(),
+      }),
+      handle: async ({ query: { ids, order_id: orderId, cursor, limit } }) => {
+        if (ids !== undefined) {
+          return ok({ items: await payments.findMany(ids), next_cursor: null });
+        }
+        const [before] = decodeCursor(cursor, bigintText());
+        const rows = await payments.list(orderId, before, limit + 1);
+        return ok(pageOf(rows, limit, (payment) => [payment.id]));
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/payments/:id',
+      summary: 'Read a payment',
+      params: byId,
+      handle: async ({ params }) => {
+        const payment = await payments.find(params.id);
+        if (payment === undefined) throw notFound('payment');
+        return versioned(payment);
+      },
+    }),
+    route({
+      method: 'patch',
+      path: '/payments/:id',
+      summary: 'Change the details noted with a payment',
+      params: byId,
+      body: paymentChange,
+      handle: async ({ params, body, ifMatch }) =>
+        versioned(await payments.change(params.id, body, ifMatch)),
+    }),
+    route({
+      method: 'post',
+      path: '/payments/:id/refunds',
+      summary: 'Refund a payment in part, or all that is left',
+      params: byId,
+      body: newRefund,
+      handle: async ({ params, body, signal }) => {
+        const payment = await payments.refund(params.id, body);
+        await reportRefund(payment, { orders, signal });
+        return versioned(payment, 201);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/payments/:id/refunds',
+      summary: 'List the refunds of a payment',
+      params: byId,
+      query: z.strictObject(pageQuery),
+      handle: async ({ params, query: { cursor, limit } }) => {
+        const [after] = decodeCursor(cursor, bigintText());
+        const rows = await payments.refunds(params.id, after, limit + 1);
+        return ok(pageOf(rows, limit, (refund) => [refund.id]));
+      },
+    }),
+  ];
+}

@@ -1,0 +1,29 @@
+import type { Express } from 'express';
+import { z } from 'zod';
+import { createHttpApp } from '#runtime/service/http-app.ts';
+import { SERVICE_CONFIG, type ServiceParts } from '#runtime/service/service-main.ts';
+import { UserRepository } from './repository.ts';
+import { addressRoutes } from './routes/addresses.ts';
+import { userRoutes } from './routes/users.ts';
+
+/** The users API. */
+export function createUsersApp({
+  database,
+  readiness,
+  log,
+}: Omit<ServiceParts<unknown>, 'config'>): Express {
+  const users = new UserRepository(database);
+  return createHttpApp({
+    routes: [...userRoutes(users), ...addressRoutes(users)],
+    readiness,
+    log,
+  });
+}
+
+/** The users service: its settings, tables and API. */
+export const usersService = {
+  name: 'users',
+  config: z.object(SERVICE_CONFIG),
+  migrations: new URL('./migrations/', import.meta.url),
+  createApp: createUsersApp,
+};

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { changeOf } from '#runtime/service/patch.ts';
+import { bigintText, country, date, jsonObject, text, uuid } from '#runtime/service/fields.ts';
+
+const email = () =>
+  z
+    .email()
+    .max(254)
+    .transform((value) => value.toLowerCase());
+
+const tags = () => z.array(text(40)).max(20);
+
+/** States of an account; only an active one may order. */
+export const USER_STATUSES = ['active', 'suspended', 'closed'] as const;
+
+/** Body that signs a user up. */
+export const newUser = z.strictObject({
+  /** Given by callers that may have to repeat the request. */
+  id: uuid().optional(),
+  email: email(),
+  name: text(200),
+  country: country(),
+  phone: text(40).nullable().default(null),
+  birth_date: date().nullable().default(null),
+  marketing_consent: z.boolean().nullable().default(null),
+  preferences: jsonObject().default({}),
+  tags: tags().default([]),
+});
+
+/** Body that changes a user. */
+export const userChange = changeOf({
+  email: email(),
+  name: text(200),
+  country: country(),
+  phone: text(40).nullable(),
+  birth_date: date().nullable(),
+  status: z.enum(USER_STATUSES),
+  marketing_consent: z.boolean().nullable(),
+  preferences: jsonObject(),
+  tags: tags(),
+  loyalty_points: bigintText(),
+});
+
+/** Body that sets an address. */
+export const addressBody = z.strictObject({
+  recipient: text(200),
+  line1: text(200),
+  line2: text(200).nullable().default(null),
+  city: text(100),
+  postcode: text(20),
+  country: country(),
+});
+
+/** A user who signs up. */
+export type NewUser = z.output<typeof newUser>;
+/** Fields of a user to change. */
+export type UserChange = z.output<typeof userChange>;
+/** What an address holds. */
+export type AddressBody = z.output<typeof addressBody>;
+
+/** A row of `users`, as the API shows it. */
+export interface User {
+  readonly id: string;
+  readonly email: string;
+  readonly name: string;
+  readonly country: string;
+  readonly phone: string | null;
+  readonly birth_date: string | null;
+  readonly status: (typeof USER_STATUSES)[number];
+  readonly marketing_consent: boolean | null;
+  readonly preferences: Record<string, unknown>;
+  readonly tags: readonly string[];
+  readonly loyalty_points: string;
+  readonly login_count: string;
+  readonly last_login_at: string | null;
+  readonly version: number;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+/** A row of `addresses`, as the API shows it. */
+export interface Address extends AddressBody {
+  readonly user_id: string;
+  readonly label: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
