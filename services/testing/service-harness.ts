@@ -30,7 +30,7 @@ export interface TestService extends AsyncDisposable {
   must(method: string, path: string, body?: unknown): Promise<Record<string, unknown>>;
 }
 
-type BaseConfig = { port: number; databaseUrl: Secret; logLevel: 'silent' };
+type BaseConfig = { port: number; listenHost: string; databaseUrl: Secret; logLevel: 'silent' };
 
 /** Starts a service on the database and waits until it is ready. */
 export async function runForTest<Urls extends object>(
@@ -40,6 +40,7 @@ export async function runForTest<Urls extends object>(
 ): Promise<TestService> {
   const config = {
     port: 0,
+    listenHost: '127.0.0.1',
     databaseUrl: new Secret(databaseUrl),
     logLevel: 'silent' as const,
     ...urls,
