@@ -1,0 +1,102 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Secret } from '#runtime/config.ts';
+import { localAddresses } from '../cli/local-environment.ts';
+import { connectSources } from '../cli/up/connect-sources.ts';
+import { loadLocalSettings, statePath, type LocalSettings } from '../local/settings.ts';
+import { Stack } from '../local/stack.ts';
+import { parseCatalog } from '../pipeline/catalog/parse-catalog.ts';
+import { connectWarehouse, type Warehouse } from '../pipeline/sink/clickhouse-client.ts';
+import { startPostgres, type PostgresServer } from '../pipeline/testing/postgres-server.ts';
+
+/** Name of the measured source: database of the warehouse, prefix of the topics. */
+export const SOURCE = 'bench';
+
+/** The system that is measured: one Postgres, Kafka, registry, Connect, pipeline, warehouse. */
+export interface BenchStack extends AsyncDisposable {
+  readonly stack: Stack;
+  readonly settings: LocalSettings;
+  readonly warehouse: Warehouse;
+  /** The measured database, as its superuser. */
+  readonly databaseUrl: string;
+  /** Makes the connector follow the tables there are now. */
+  connect(): Promise<void>;
+}
+
+const signal = new AbortController().signal;
+
+/** Starts the system with a fresh state; tables are the caller's to make, before `connect`. */
+export async function startBenchStack(): Promise<BenchStack> {
+  const stateDir = resolve(import.meta.dirname, '..', '.tributary', 'bench');
+  rmSync(stateDir, { recursive: true, force: true });
+  // As a service would run it: a commit is on disk before it is acknowledged.
+  const server: PostgresServer = await startPostgres({
+    walLevel: 'logical',
+    dedicated: true,
+    settings: {
+      fsync: 'on',
+      synchronous_commit: 'on',
+      full_page_writes: 'on',
+      max_wal_size: '1GB',
+    },
+  });
+  const { adminUrl } = await server.createDatabase('bench');
+  const settings = {
+    ...loadLocalSettings({
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      JAVA_HOME: process.env['JAVA_HOME'],
+      TRIBUTARY_STATE_DIR: stateDir,
+      TRIBUTARY_PORT_OFFSET: '5000',
+    }),
+    catalogPath: resolve(stateDir, 'bench.yaml'),
+  };
+  const text = `sources:\n  - name: ${SOURCE}\n    url: \${BENCH_URL}\n    tables: [public.*]\n`;
+  mkdirSync(stateDir, { recursive: true });
+  writeFileSync(settings.catalogPath, text);
+  const env = { BENCH_URL: adminUrl };
+  const catalog = parseCatalog(text, settings.catalogPath, env);
+  const addresses = localAddresses(settings);
+  const warehouse = connectWarehouse(
+    { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
+    'bench',
+  );
+  const connect = () =>
+    connectSources({
+      catalog,
+      connectUrl: addresses['CONNECT_URL'] ?? '',
+      secretsDir: statePath(settings, 'secrets'),
+      adminUrls: new Map(),
+      signal,
+    });
+  const stack = new Stack({
+    settings,
+    shop: false,
+    sourceUrls: env,
+    // There are no tables yet: `connect` is called when there are.
+    applyConnectors: async () => undefined,
+    onProgress: () => undefined,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  const dispose = async () => {
+    await warehouse.close();
+    await stack.stop();
+    await server[Symbol.asyncDispose]();
+  };
+  try {
+    await stack.start(signal);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    stack,
+    settings,
+    warehouse,
+    databaseUrl: adminUrl,
+    connect,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
