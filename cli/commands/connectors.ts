@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import { z } from 'zod';
 import { loadConfig, secret, type Secret } from '#runtime/config.ts';
@@ -281,5 +281,5 @@ function print(options: Options, data: unknown, text: string): void {
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (Number.isFinite(seconds) && seconds > 0) return seconds;
-  throw new TributaryError('CONFIG_INVALID', `--deadline ${text}: must be seconds above 0`);
+  throw new InvalidArgumentError('must be seconds, more than 0');
 }

@@ -26,8 +26,9 @@ export interface KafkaSourceOptions {
 const MAX_WAIT_MS = 100;
 /** Batches of how many partitions are handed over side by side; they only ever queue rows. */
 const PARTITIONS_AT_ONCE = 16;
-const SESSION_TIMEOUT_MS = 30_000;
-const HEARTBEAT_INTERVAL_MS = 3_000;
+/** After this long a killed process is missed and its partitions go to another. */
+const SESSION_TIMEOUT_MS = 10_000;
+const HEARTBEAT_INTERVAL_MS = 2_000;
 
 /**
  * Reads topics in a consumer group, also ones that appear later.

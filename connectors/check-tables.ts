@@ -1,0 +1,191 @@
+import { matchesTable } from '../pipeline/catalog/table-pattern.ts';
+import type { Source } from '../pipeline/catalog/catalog.ts';
+import { didYouMean } from '../pipeline/catalog/did-you-mean.ts';
+import type { CapturedTables } from './captured-tables.ts';
+import type { Finding } from './finding.ts';
+import type { RoleFacts, SourceFacts, TableFacts } from './source-facts.ts';
+import { quoteIdent, quoteTable } from './sql-quote.ts';
+
+/** Checks what the patterns match, and each captured table. */
+export function checkTables(
+  facts: SourceFacts,
+  source: Source,
+  catalogPath: string,
+  { captured, partitionsBesideRoot }: CapturedTables,
+): Finding[] {
+  return [
+    ...checkPatterns(facts, source, catalogPath),
+    ...partitionsBesideRoot.map(partitionMatched),
+    ...captured.flatMap(checkIdentity),
+    ...captured.flatMap((table) => checkRights(table, facts.role)),
+    ...checkNames(captured),
+  ];
+}
+
+function checkPatterns(facts: SourceFacts, source: Source, catalogPath: string): Finding[] {
+  const check = (key: 'tables' | 'exclude', severity: Finding['severity']) =>
+    source[key]
+      .filter((pattern) => !facts.tables.some((table) => matchesTable(pattern, table)))
+      .map((pattern): Finding => {
+        const names = facts.tables.map(({ schema, table }) => `${schema}.${table}`);
+        const near = didYouMean(pattern.text, names);
+        const place = pattern.line === undefined ? '' : ` (${catalogPath}:${pattern.line})`;
+        return {
+          id: 'pattern-matches-nothing',
+          severity,
+          what: `no table matches ${pattern.text} under \`${key}\`${place}`,
+          why:
+            near === undefined
+              ? `There are ${names.length === 0 ? 'no tables' : `${names.length} tables`} in database ${facts.database}.`
+              : `Did you mean ${near}?`,
+          sql: [],
+          advice: 'Correct the pattern (letters keep their case), or make the table first.',
+        };
+      });
+  return [...check('tables', 'error'), ...check('exclude', 'warning')];
+}
+
+function partitionMatched(table: TableFacts): Finding {
+  return {
+    id: 'partition-matched',
+    severity: 'error',
+    what: `${quoteTable(table)} is matched, and so is ${table.partitionRoot === undefined ? 'its root' : quoteTable(table.partitionRoot)}, whose partition it is`,
+    why: 'The snapshot would read its rows twice, and the second copy would never change again.',
+    sql: [],
+    advice: `Add ${quoteTable(table)} (or a pattern for all partitions) under \`exclude\` in the catalog.`,
+  };
+}
+
+function checkIdentity(table: TableFacts): Finding[] {
+  const name = quoteTable(table);
+  if (table.unlogged) {
+    return [
+      {
+        id: 'unlogged-table',
+        severity: 'error',
+        what: `${name} is unlogged`,
+        why: 'Its changes are not in the WAL, so there is nothing to stream.',
+        sql: [`ALTER TABLE ${name} SET LOGGED;`],
+      },
+    ];
+  }
+  if (table.primaryKey === 'none') {
+    return [
+      {
+        id: 'no-primary-key',
+        severity: 'error',
+        what: `${name} has no primary key`,
+        why:
+          'Its rows cannot be told apart in the warehouse; and once a table without one is ' +
+          'published, Postgres refuses the service its own UPDATE and DELETE on it.',
+        sql: [
+          table.keyCandidate === undefined
+            ? `ALTER TABLE ${name} ADD COLUMN ${freeName(table)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;`
+            : `ALTER TABLE ${name} ADD PRIMARY KEY USING INDEX ${table.keyCandidate};`,
+        ],
+        advice: 'Or leave the table out: `exclude` in the catalog.',
+      },
+    ];
+  }
+  const usable = table.replicaIdentity === 'f' || table.primaryKey === 'immediate';
+  if (table.replicaIdentity === 'n' || table.replicaIdentity === 'i' || !usable) {
+    const deferrable = table.primaryKey === 'deferrable';
+    return [
+      {
+        id: 'replica-identity',
+        severity: 'error',
+        what: deferrable
+          ? `the primary key of ${name} is deferrable`
+          : `the replica identity of ${name} is not its primary key`,
+        why: 'Updates and deletes would not say which row they are about, or be refused to the service.',
+        sql: [`ALTER TABLE ${name} REPLICA IDENTITY ${deferrable ? 'FULL' : 'DEFAULT'};`],
+      },
+    ];
+  }
+  return [];
+}
+
+/** A name for a new column that the table does not have yet. */
+function freeName({ columns }: TableFacts): string {
+  const taken = new Set(columns.map(({ name }) => name));
+  let name = 'id';
+  for (let number = 1; taken.has(name); number++) name = `row_id${number === 1 ? '' : number}`;
+  return name;
+}
+
+function checkRights(table: TableFacts, role: RoleFacts): Finding[] {
+  const [name, to] = [quoteTable(table), quoteIdent(role.name)];
+  const findings: Finding[] = [];
+  if (!table.roleSelects || !table.roleUsesSchema) {
+    findings.push({
+      id: 'role-cannot-read',
+      severity: 'error',
+      what: `role ${role.name} may not read ${name}`,
+      why: 'The snapshot selects the rows that are there before the first change.',
+      sql: [
+        ...(table.roleUsesSchema
+          ? []
+          : [`GRANT USAGE ON SCHEMA ${quoteIdent(table.schema)} TO ${to};`]),
+        ...(table.roleSelects ? [] : [`GRANT SELECT ON TABLE ${name} TO ${to};`]),
+      ],
+    });
+  }
+  if (table.rowSecurity && !role.bypassesRowSecurity && !role.superuser && !table.roleOwns) {
+    findings.push({
+      id: 'row-security',
+      severity: 'error',
+      what: `${name} has row security, and role ${role.name} is subject to it`,
+      why: 'The snapshot would silently leave out the rows that its policies hide.',
+      sql: [`ALTER ROLE ${to} BYPASSRLS;`],
+    });
+  }
+  if (table.roleWrites.length > 0 && !role.superuser) {
+    findings.push({
+      id: 'role-can-write',
+      severity: 'warning',
+      what: `role ${role.name} may also ${table.roleWrites.join(', ')} on ${name}`,
+      why: 'Capture reads. A leaked password of its role should not be able to change the service.',
+      sql: table.roleOwns
+        ? []
+        : [`REVOKE ${table.roleWrites.join(', ')} ON TABLE ${name} FROM ${to};`],
+      ...(table.roleOwns
+        ? {
+            advice:
+              'It owns the table: make a role of its own for capture (`tributary connectors sql`).',
+          }
+        : {}),
+    });
+  }
+  return findings;
+}
+
+/** Names that Kafka or the warehouse would not tell apart. */
+function checkNames(captured: readonly TableFacts[]): Finding[] {
+  const topic = ({ schema, table }: TableFacts) =>
+    `${schema}.${table}`.replace(/[^a-zA-Z0-9._-]/g, '_');
+  const relation = ({ schema, table }: TableFacts) =>
+    schema === 'public' ? table : `${schema}__${table}`;
+  return [...collisions(captured, topic), ...collisions(captured, relation)].map(
+    ([first, second]): Finding => ({
+      id: 'names-collide',
+      severity: 'error',
+      what: `${quoteTable(first)} and ${quoteTable(second)} come to one name in Kafka or the warehouse`,
+      why: 'Their rows would be mixed in one table.',
+      sql: [],
+      advice: 'Leave one of them out (`exclude` in the catalog), or rename it.',
+    }),
+  );
+}
+
+/** Pairs of items that the same text stands for. */
+export function collisions<T>(items: readonly T[], textOf: (item: T) => string): [T, T][] {
+  const first = new Map<string, T>();
+  const pairs: [T, T][] = [];
+  for (const item of items) {
+    const text = textOf(item);
+    const other = first.get(text);
+    if (other === undefined) first.set(text, item);
+    else pairs.push([other, item]);
+  }
+  return pairs;
+}

@@ -1,0 +1,98 @@
+import type { Source } from '../pipeline/catalog/catalog.ts';
+import { tableIncludeList } from '../pipeline/catalog/table-pattern.ts';
+import { captureNames, type ConnectorConfig } from './connector-config.ts';
+
+/** Largest record, in bytes, that topics and producers take: one row, old and new image together. */
+const MAX_RECORD_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The connector that captures a source. README.md gives the reason for each setting.
+ *
+ * Holds no secret: the worker reads them through its `file` config provider.
+ */
+export function renderConnector(source: Source): ConnectorConfig {
+  const names = captureNames(source.name);
+  const secret = (key: string) => `\${file:${names.secretsFile}:${key}}`;
+  const { sslMode } = source.address;
+  return {
+    name: names.connector,
+    config: {
+      'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+      'tasks.max': '1',
+
+      'database.hostname': secret('host'),
+      'database.port': secret('port'),
+      'database.user': secret('user'),
+      'database.password': secret('password'),
+      'database.dbname': secret('dbname'),
+      ...(sslMode === undefined ? {} : { 'database.sslmode': sslMode }),
+
+      'topic.prefix': source.name,
+      'table.include.list': tableIncludeList(source),
+      'plugin.name': 'pgoutput',
+      'publication.name': names.publication,
+      'publication.autocreate.mode': 'disabled',
+      'slot.name': names.slot,
+      'slot.drop.on.stop': 'false',
+      'slot.max.retries': '60',
+      'slot.retry.delay.ms': '1000',
+
+      'snapshot.mode': 'initial',
+      'snapshot.isolation.mode': 'repeatable_read',
+      'snapshot.fetch.size': '2000',
+
+      'skipped.operations': 'none',
+      'tombstones.on.delete': 'true',
+      'decimal.handling.mode': 'string',
+      'time.precision.mode': 'adaptive',
+      'interval.handling.mode': 'string',
+      'hstore.handling.mode': 'json',
+      'binary.handling.mode': 'bytes',
+      'include.unknown.datatypes': 'true',
+      'column.propagate.source.type': '.*',
+      'schema.name.adjustment.mode': 'avro',
+      'field.name.adjustment.mode': 'avro',
+      'extended.headers.enabled': 'false',
+
+      'heartbeat.interval.ms': '10000',
+      'heartbeat.action.query': "SELECT pg_logical_emit_message(true, 'tributary', '')",
+      'message.prefix.exclude.list': '.*',
+      'retriable.restart.connector.wait.ms': '2000',
+      'errors.max.retries': '-1',
+
+      'poll.interval.ms': '10',
+      'max.queue.size.in.bytes': '67108864',
+
+      'exactly.once.support': 'required',
+      'transaction.boundary': 'poll',
+      'errors.tolerance': 'none',
+      'errors.retry.timeout': '-1',
+      'errors.retry.delay.max.ms': '2000',
+      'producer.override.compression.type': 'none',
+      'producer.override.max.request.size': String(MAX_RECORD_BYTES),
+
+      'topic.creation.default.partitions': '-1',
+      'topic.creation.default.replication.factor': '-1',
+      'topic.creation.default.cleanup.policy': 'delete',
+      'topic.creation.default.retention.ms': '604800000',
+      'topic.creation.default.max.message.bytes': String(MAX_RECORD_BYTES),
+
+      ...converter('key'),
+      ...converter('value'),
+    },
+  };
+}
+
+/** Avro in the Confluent wire format, with ids the Confluent-compatible registry API resolves. */
+function converter(side: 'key' | 'value'): Record<string, string> {
+  const registry = `${side}.converter.apicurio.registry`;
+  return {
+    [`${side}.converter`]: 'io.tributary.connect.NullKeepingAvroConverter',
+    [`${registry}.url`]: '${file:secrets/registry.properties:url}',
+    [`${registry}.auto-register`]: 'true',
+    [`${registry}.find-latest`]: 'true',
+    [`${registry}.as-confluent`]: 'true',
+    [`${registry}.headers.enabled`]: 'false',
+    [`${registry}.use-id`]: 'contentId',
+  };
+}

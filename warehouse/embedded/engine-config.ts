@@ -1,0 +1,137 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { ANALYST_BOUNDS, MAX_SERVER_MEMORY_BYTES } from './limits.ts';
+
+/** Where the parts of a data directory are. */
+export interface DataDirectory {
+  /** The engine's own: tables and their metadata. */
+  readonly engine: string;
+  /** Named pipes and the data of inserts under way; emptied at every start. */
+  readonly scratch: string;
+  /** The engine's configuration file. */
+  readonly config: string;
+}
+
+/** Role that the analyst's connections are cut down to. */
+export const ANALYST_ROLE = 'analyst';
+/** Profile with the bounds that the analyst cannot change. */
+export const ANALYST_PROFILE = 'analyst';
+
+/**
+ * Settings that the analyst cannot change: some lift bounds or change how SQL is read, others name
+ * files that the engine would open (output templates, format schemas).
+ */
+const ANALYST_FIXED = [
+  'readonly',
+  'dialect',
+  'implicit_select',
+  'log_comment',
+  'allow_introspection_functions',
+  'allow_experimental_eval_table_function',
+  'format_schema',
+  'format_schema_source',
+  'format_schema_message_name',
+  'format_template_resultset',
+  'format_template_row',
+  'input_format_record_errors_file_path',
+  'output_format_schema',
+  'send_logs_level',
+  'into_outfile_create_parent_directories',
+];
+
+/** Prepares the data directory and writes the engine's configuration into it. */
+export async function prepareDataDirectory(path: string): Promise<DataDirectory> {
+  const root = resolve(path);
+  const directory = {
+    engine: join(root, 'engine'),
+    scratch: join(root, 'scratch'),
+    config: join(root, 'config', 'config.xml'),
+  };
+  const users = join(root, 'config', 'users.xml');
+  await rm(directory.scratch, { recursive: true, force: true });
+  await mkdir(directory.engine, { recursive: true });
+  await mkdir(directory.scratch, { recursive: true, mode: 0o700 });
+  await mkdir(join(root, 'config'), { recursive: true });
+  await writeFile(users, usersXml());
+  await writeFile(directory.config, serverXml(users));
+  return directory;
+}
+
+/** Small caches and few threads: this is for a machine that does other things too. */
+function serverXml(usersPath: string): string {
+  return `<clickhouse>
+  <users_config>${escapeXml(usersPath)}</users_config>
+  <max_server_memory_usage>${MAX_SERVER_MEMORY_BYTES}</max_server_memory_usage>
+  <mark_cache_size>67108864</mark_cache_size>
+  <primary_index_cache_size>67108864</primary_index_cache_size>
+  <uncompressed_cache_size>0</uncompressed_cache_size>
+  <index_mark_cache_size>16777216</index_mark_cache_size>
+  <index_uncompressed_cache_size>0</index_uncompressed_cache_size>
+  <query_condition_cache_size>16777216</query_condition_cache_size>
+  <compiled_expression_cache_size>33554432</compiled_expression_cache_size>
+  <background_pool_size>2</background_pool_size>
+  <background_merges_mutations_concurrency_ratio>2</background_merges_mutations_concurrency_ratio>
+  <background_schedule_pool_size>8</background_schedule_pool_size>
+  <background_message_broker_schedule_pool_size>2</background_message_broker_schedule_pool_size>
+  <background_buffer_flush_schedule_pool_size>1</background_buffer_flush_schedule_pool_size>
+  <background_distributed_schedule_pool_size>1</background_distributed_schedule_pool_size>
+  <background_common_pool_size>2</background_common_pool_size>
+  <background_move_pool_size>1</background_move_pool_size>
+  <background_fetches_pool_size>1</background_fetches_pool_size>
+  <merge_tree>
+    <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
+    <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
+    <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
+    <old_parts_lifetime>60</old_parts_lifetime>
+  </merge_tree>
+</clickhouse>
+`;
+}
+
+/**
+ * The engine logs every connection in as `default`, without a password, and cannot be told
+ * another user. So `default` owns two roles: all rights, and the analyst's; the analyst's
+ * connections give up the first before they run anything.
+ */
+function usersXml(): string {
+  const bounds = Object.entries(ANALYST_BOUNDS).map(
+    ([name, { max }]) => `<${name}><min>1</min><max>${max}</max></${name}>`,
+  );
+  const fixed = ANALYST_FIXED.map((name) => `<${name}><const/></${name}>`);
+  return `<clickhouse>
+  <profiles>
+    <default/>
+    <${ANALYST_PROFILE}>
+      <constraints>
+        ${[...bounds, ...fixed].join('\n        ')}
+      </constraints>
+    </${ANALYST_PROFILE}>
+  </profiles>
+  <quotas><default/></quotas>
+  <roles>
+    <writer>
+      <grants><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants>
+    </writer>
+    <${ANALYST_ROLE}>
+      <grants><query>GRANT SELECT, SHOW, dictGet ON *.*</query></grants>
+    </${ANALYST_ROLE}>
+  </roles>
+  <users>
+    <default>
+      <password></password>
+      <networks><ip>::/0</ip></networks>
+      <profile>default</profile>
+      <quota>default</quota>
+      <grants>
+        <query>GRANT writer</query>
+        <query>GRANT ${ANALYST_ROLE}</query>
+      </grants>
+    </default>
+  </users>
+</clickhouse>
+`;
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
+import { loadConfig, port, secret, Secret } from '#runtime/config.ts';
+import { TributaryError, messageCode } from '#runtime/errors.ts';
+import { runProcess } from '#runtime/lifecycle.ts';
+import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
+import { Engine } from './engine.ts';
+import { createHttpServer } from './http-server.ts';
+import { HttpSessions } from './http-sessions.ts';
+import { THREADS } from './limits.ts';
+import { endWithParent, runWithThreads } from './run-with-threads.ts';
+
+const configSchema = z.object({
+  clickhouseDataDir: z.string().describe('Folder of all data; made when it is not there.'),
+  clickhouseHttpPort: port().default(8123).describe('Port of the HTTP interface, on loopback.'),
+  clickhouseWriterUser: z.string().default('default').describe('User who may do everything.'),
+  clickhouseWriterPassword: secret().default(new Secret('')).describe('Password of that user.'),
+  clickhouseAnalystUser: z.string().default('analyst').describe('User who may only read.'),
+  clickhouseAnalystPassword: secret().default(new Secret('')).describe('Password of that user.'),
+  uvThreadpoolSize: z.coerce
+    .number()
+    .default(0)
+    .describe(`Threads of the process; below ${THREADS} it starts itself again with as many.`),
+  logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
+});
+
+/** How long queries under way may take to end when the process is asked to stop. */
+const DRAIN_MS = 10_000;
+
+async function main(): Promise<never> {
+  const config = loadConfig(configSchema, process.env);
+  const log = createLogger('warehouse', config.logLevel);
+  if (config.uvThreadpoolSize < THREADS) return runWithThreads(THREADS);
+  endWithParent();
+  return runProcess(async (signal) => {
+    const engine = await Engine.open(config.clickhouseDataDir);
+    const sessions = new HttpSessions(engine);
+    const users = [
+      {
+        name: config.clickhouseWriterUser,
+        password: config.clickhouseWriterPassword,
+        isAnalyst: false,
+      },
+      {
+        name: config.clickhouseAnalystUser,
+        password: config.clickhouseAnalystPassword,
+        isAnalyst: true,
+      },
+    ];
+    const server = createHttpServer({ engine, sessions, users, log });
+    server.listen(config.clickhouseHttpPort, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if (messageCode(error) !== 'EADDRINUSE') throw error;
+      throw new TributaryError(
+        'PORT_TAKEN',
+        `port ${config.clickhouseHttpPort} of the warehouse is taken`,
+        { cause: error },
+      );
+    }
+    const { port } = server.address() as AddressInfo;
+    log.info({ port, version: engine.facts.version }, 'warehouse is up');
+    if (!signal.aborted) await once(signal, 'abort');
+    const closed = once(server, 'close');
+    server.close();
+    server.closeIdleConnections();
+    const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    await closed;
+    clearTimeout(deadline);
+    sessions.close();
+    await engine.close();
+  }, log);
+}
+
+await main();

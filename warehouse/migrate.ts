@@ -1,0 +1,162 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { describeError, messageCode, TributaryError } from '#runtime/errors.ts';
+import type { Logger } from '#runtime/log.ts';
+import { readMigrationFiles, type MigrationFile } from './migration-files.ts';
+
+/** What {@link migrate} is told. */
+export interface MigrateOptions {
+  readonly log: Logger;
+  /** Gives up waiting and applying when it aborts. */
+  readonly signal: AbortSignal;
+  /** Name of the cluster to create everything on; a single server when not given. */
+  readonly cluster?: string;
+  /** Where the files are, for tests; `warehouse/migrations/` when not given. */
+  readonly folder?: URL;
+}
+
+const LOCK = 'ops.migration_lock';
+const TABLE_ALREADY_EXISTS = '57';
+const UNKNOWN_TABLE = '60';
+const POLL_MS = 100;
+/** A lock this old belongs to a process that died: no migration takes so long. */
+const STALE_LOCK_SECONDS = 120;
+
+/**
+ * Brings the warehouse up to date: applies each file of `warehouse/migrations/` that is not in
+ * `ops.migrations`, in order, and records it there.
+ *
+ * Any number of processes may call it at once: one applies, the others wait for it. Every statement
+ * must be one that can run again (`IF NOT EXISTS`): ClickHouse has no transaction around a file, so
+ * after a crash in the middle the whole file is applied again.
+ *
+ * @returns names of the files that this call applied
+ * @throws TributaryError `MIGRATION_FAILED` when an applied file was edited since or is missing
+ * @throws what the client throws when ClickHouse cannot be reached or refuses a statement
+ */
+export async function migrate(
+  client: ClickHouseClient,
+  options: MigrateOptions,
+): Promise<string[]> {
+  const files = await readMigrationFiles(options.folder);
+  const run = (statement: string) =>
+    client.command({
+      query: onCluster(statement, options.cluster),
+      abort_signal: options.signal,
+      clickhouse_settings: { wait_end_of_query: 1 },
+    });
+  await run(`CREATE DATABASE IF NOT EXISTS ops COMMENT 'What the pipeline tells of its own work'`);
+  await run(`CREATE TABLE IF NOT EXISTS ops.migrations
+    (
+      name       String                         COMMENT 'File in warehouse/migrations, without .sql',
+      checksum   String                         COMMENT 'SHA-256 of the file when it was applied, hexadecimal',
+      applied_at DateTime64(3) DEFAULT now64(3) COMMENT 'When it was applied'
+    )
+    ENGINE = ReplacingMergeTree ORDER BY name COMMENT 'Migrations of the warehouse that were applied'`);
+  if ((await pending(client, files)).length === 0) return [];
+  return withLock(client, run, options, async () => {
+    const applied: string[] = [];
+    for (const file of await pending(client, files)) {
+      for (const statement of file.statements) await run(statement);
+      await client.insert({
+        table: 'ops.migrations',
+        columns: ['name', 'checksum'],
+        values: [{ name: file.name, checksum: file.checksum }],
+        format: 'JSONEachRow',
+      });
+      options.log.info({ migration: file.name }, 'migration applied');
+      applied.push(file.name);
+    }
+    return applied;
+  });
+}
+
+/** The files that were not applied yet, all before them being as they were when applied. */
+async function pending(
+  client: ClickHouseClient,
+  files: readonly MigrationFile[],
+): Promise<MigrationFile[]> {
+  const result = await client.query({
+    query: 'SELECT name, checksum FROM ops.migrations FINAL',
+    format: 'JSONEachRow',
+  });
+  const applied = new Map(
+    (await result.json<{ name: string; checksum: string }>()).map((row) => [
+      row.name,
+      row.checksum,
+    ]),
+  );
+  for (const file of files) {
+    const checksum = applied.get(file.name);
+    if (checksum !== undefined && checksum !== file.checksum) {
+      throw new TributaryError(
+        'MIGRATION_FAILED',
+        `warehouse/migrations/${file.name}.sql was edited after it had been applied`,
+        { fix: 'Restore the file, and put the change into a new one.' },
+      );
+    }
+  }
+  return files.filter((file) => !applied.has(file.name));
+}
+
+/**
+ * The lock is a table: CREATE TABLE without IF NOT EXISTS succeeds for one process alone, on a
+ * single server and, in a Replicated database, on a cluster. ClickHouse has no other
+ * compare-and-set. A process that dies leaves the table behind; whoever finds it older than any
+ * migration lasts drops it and tries again like everybody else.
+ */
+async function withLock<T>(
+  client: ClickHouseClient,
+  run: (statement: string) => Promise<unknown>,
+  { log, signal }: MigrateOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      await run(`CREATE TABLE ${LOCK} (locked UInt8) ENGINE = Memory`);
+      break;
+    } catch (error) {
+      if (messageCode(error) !== TABLE_ALREADY_EXISTS) throw error;
+    }
+    if (await isStale(client)) {
+      log.warn('lock of a dead migration taken over');
+      await run(`DROP TABLE IF EXISTS ${LOCK} SYNC`);
+    } else {
+      await delay(POLL_MS, undefined, { signal });
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    try {
+      await client.command({ query: `DROP TABLE IF EXISTS ${LOCK} SYNC` });
+    } catch (error) {
+      // The next one waits for it to get old; what was applied stays applied.
+      log.warn({ reason: describeError(error) }, 'lock of the migration not removed');
+    }
+  }
+}
+
+async function isStale(client: ClickHouseClient): Promise<boolean> {
+  try {
+    const result = await client.query({
+      query: `SELECT now() - metadata_modification_time > ${STALE_LOCK_SECONDS} AS stale
+              FROM system.tables WHERE concat(database, '.', name) = '${LOCK}'`,
+      format: 'JSONEachRow',
+    });
+    const [row] = await result.json<{ stale: number }>();
+    return row?.stale === 1;
+  } catch (error) {
+    if (messageCode(error) === UNKNOWN_TABLE) return false;
+    throw error;
+  }
+}
+
+/** `CREATE DATABASE|TABLE [IF NOT EXISTS] name` with the cluster behind the name. */
+function onCluster(statement: string, cluster: string | undefined): string {
+  if (cluster === undefined) return statement;
+  return statement.replace(
+    /^((?:CREATE|DROP|ALTER)\s+(?:DATABASE|TABLE|VIEW|MATERIALIZED\s+VIEW)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?[\w.`]+)/i,
+    (head) => `${head} ON CLUSTER ${cluster}`,
+  );
+}
