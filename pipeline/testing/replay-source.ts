@@ -24,11 +24,16 @@ export class ReplaySource implements RecordSource {
   /**
    * @param from - first offset to deliver, per partition
    * @param cuts - sizes of the batches, used round and round
+   * @param until - deliver only this many of the log's first records, although there are more
    */
   constructor(
     topic: string,
     log: readonly LogRecord[],
-    options: { from?: ReadonlyMap<number, Offset>; cuts?: readonly number[] } = {},
+    options: {
+      from?: ReadonlyMap<number, Offset>;
+      cuts?: readonly number[];
+      until?: number;
+    } = {},
   ) {
     this.topic = topic;
     this.#cuts = options.cuts ?? [100];
@@ -39,6 +44,7 @@ export class ReplaySource implements RecordSource {
         next.set(partition, own + 1n);
         return { topic, partition, offset: offset(own), key, value };
       })
+      .slice(0, options.until)
       .filter((record) => record.offset >= (options.from?.get(record.partition) ?? 0n));
     for (const [partition, end] of next) this.#ends.set(partition, offset(end));
   }

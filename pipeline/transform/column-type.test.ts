@@ -57,6 +57,24 @@ test('bytes are kept in the text form that Postgres prints', () => {
   expect(columnTypeOf('bytes').encode(Buffer.from([0, 255, 0x22, 0x0a]))).toBe('\\x00ff220a');
 });
 
+test('the bytes of a type that the connector does not know are its text', () => {
+  const vector: AvroSchema = {
+    type: 'bytes',
+    'connect.parameters': { '__debezium.source.column.type': 'VECTOR' },
+  };
+  expect(columnTypeOf(vector).encode(Buffer.from('[1,2.5]'))).toBe('[1,2.5]');
+});
+
+test('numeric without precision keeps what is no number under the names Postgres prints', () => {
+  const { encode } = columnTypeOf(numeric('0', '0'));
+  expect(['NAN', 'POSITIVE_INFINITY', 'NEGATIVE_INFINITY', '0.10'].map(encode)).toEqual([
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '0.10',
+  ]);
+});
+
 test('bigints are exact text', () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {

@@ -35,6 +35,21 @@ const TEXT: ColumnType = {
   encode: (value) => (typeof value === 'string' ? value : textOf(value)),
 };
 
+/** Debezium's names for what Postgres calls otherwise. */
+const NUMERIC_SPECIALS: Readonly<Record<string, string>> = {
+  NAN: 'NaN',
+  POSITIVE_INFINITY: 'Infinity',
+  NEGATIVE_INFINITY: '-Infinity',
+};
+
+const NUMERIC_TEXT: ColumnType = {
+  ...TEXT,
+  encode: (value) => {
+    const text = textOf(value);
+    return NUMERIC_SPECIALS[text] ?? text;
+  },
+};
+
 const passedAsIs = (clickhouse: string): ColumnType => ({
   clickhouse,
   canBeNullable: true,
@@ -143,7 +158,10 @@ export function columnTypeOf(fieldSchema: AvroSchema): ColumnType {
   const known = semantic === undefined ? undefined : BY_SEMANTIC_NAME[semantic];
   if (known !== undefined) return known;
   const parameters = schema['connect.parameters'] ?? {};
-  if (schema.type === 'string' && parameters['__debezium.source.column.type'] === 'NUMERIC') {
+  const sourceType = parameters['__debezium.source.column.type'];
+  // A type that the connector does not know comes as the bytes of its text.
+  if (schema.type === 'bytes' && sourceType !== undefined && sourceType !== 'BYTEA') return TEXT;
+  if (schema.type === 'string' && sourceType === 'NUMERIC') {
     return decimalType(
       Number(parameters['__debezium.source.column.length'] ?? 0),
       Number(parameters['__debezium.source.column.scale'] ?? 0),
@@ -160,7 +178,7 @@ export function columnTypeOf(fieldSchema: AvroSchema): ColumnType {
 function decimalType(precision: number, scale: number): ColumnType {
   const fits =
     precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
-  return fits ? passedAsIs(`Decimal(${precision}, ${scale})`) : TEXT;
+  return fits ? passedAsIs(`Decimal(${precision}, ${scale})`) : NUMERIC_TEXT;
 }
 
 function arrayType(items: AvroSchema): ColumnType {
@@ -186,9 +204,10 @@ export function nullableOf(clickhouse: string): string {
   return inner === undefined ? `Nullable(${clickhouse})` : `LowCardinality(Nullable(${inner}))`;
 }
 
-/** Any value as text, for columns that are kept as text. */
+/** Any value as text, for columns that are kept as text; bytes are text in UTF-8. */
 export function textOf(value: ColumnValue): string {
   if (typeof value === 'string') return value;
+  if (Buffer.isBuffer(value)) return value.toString();
   return JSON.stringify(value, (_key, part: unknown) =>
     typeof part === 'bigint' ? part.toString() : part,
   );
