@@ -233,6 +233,7 @@ export class SupervisedProcess {
   }
 
   async #failure(what: string): Promise<TributaryError> {
+    if (this.#state === 'starting') this.#state = 'failed';
     const text = await readFile(this.spec.logFile, 'utf8').catch(() => '');
     const end = text.trim().split('\n').slice(-LOG_LINES_IN_MESSAGE);
     return new TributaryError(

@@ -50,7 +50,7 @@ export function envelopeSchema(table: string, columns: readonly SampleColumn[]):
       { name: 'ts_ns', type: ['null', 'long'], default: null },
     ],
     'connect.name': `${namespace}.Envelope`,
-  } as AvroSchema;
+  };
 }
 
 const SOURCE_BLOCK = {
