@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { THREADS } from '../warehouse/embedded/limits.ts';
 import { answersHttp } from './health.ts';
 import type { ServiceDatabase } from './postgres.ts';
 import {
@@ -44,6 +45,8 @@ export function warehouseProcess(settings: LocalSettings): ProcessSpec {
     {
       CLICKHOUSE_DATA_DIR: statePath(settings, 'clickhouse'),
       CLICKHOUSE_HTTP_PORT: String(port),
+      // Else it would start itself a second time to get as many.
+      UV_THREADPOOL_SIZE: String(THREADS),
     },
     { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/ping`), graceMs: 30_000 },
   );

@@ -200,8 +200,8 @@ export class SupervisedProcess {
       this.#finish();
       return;
     }
-    // While starting, whoever waits for the start hears of it.
-    if (this.#state === 'starting') return;
+    // While it is starting, whoever started it hears of it and decides.
+    if (this.#state !== 'running') return;
     this.#state = 'restarting';
     this.#restarting = this.#relaunch();
   }
@@ -226,6 +226,8 @@ export class SupervisedProcess {
         return;
       } catch (error) {
         if ((this.#state as ProcessState) === 'stopping') return;
+        // It may only have been too slow: two of it would fight over the port.
+        await this.kill();
         last = error instanceof TributaryError ? error : undefined;
         this.#state = 'restarting';
       }

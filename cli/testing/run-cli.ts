@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { RunRecords } from '../../local/run-records.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
 
@@ -11,9 +12,10 @@ export interface TestPlace {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** A fresh place. Its logs stay after the test, for whoever has to find out why it failed. */
-export function testPlace(name: string, portOffset: number): TestPlace {
+/** A fresh place, without what a killed test left running in it. Its logs stay after the test, for whoever has to find out why it failed. */
+export async function testPlace(name: string, portOffset: number): Promise<TestPlace> {
   const stateDir = resolve(ROOT, '.tributary', 'test', name);
+  await new RunRecords(resolve(stateDir, 'run')).clearLeftovers();
   rmSync(stateDir, { recursive: true, force: true });
   return {
     stateDir,

@@ -12,6 +12,7 @@ import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { agrees } from '../../pipeline/verify/compare-table.ts';
 import { signalGroup } from '../../local/process-identity.ts';
+import { RunRecords } from '../../local/run-records.ts';
 import { loadLocalSettings, statePath } from '../../local/settings.ts';
 import { shopDatabases, Stack } from '../../local/stack.ts';
 
@@ -36,6 +37,7 @@ let catalog: Catalog;
 let warehouse: Warehouse;
 
 beforeAll(async () => {
+  await new RunRecords(statePath(settings, 'run')).clearLeftovers();
   rmSync(stateDir, { recursive: true, force: true });
   const urls = await shopSourceUrls(settings);
   catalog = await loadCatalog('tributary.yaml', urls);

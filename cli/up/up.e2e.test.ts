@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { isAlive, signalGroup, type ProcessIdentity } from '../../local/process-identity.ts';
+import { isAlive, type ProcessIdentity } from '../../local/process-identity.ts';
+import { RunRecords } from '../../local/run-records.ts';
 import { startPostgres } from '../../pipeline/testing/postgres-server.ts';
 import { RunningCli, testPlace, type TestPlace } from '../testing/run-cli.ts';
 
@@ -25,8 +25,8 @@ function run(place: TestPlace, args: readonly string[], env: NodeJS.ProcessEnv =
   return cli;
 }
 
-function place(name: string, offset: number): TestPlace {
-  const made = testPlace(name, offset);
+async function place(name: string, offset: number): Promise<TestPlace> {
+  const made = await testPlace(name, offset);
   places.push(made);
   return made;
 }
@@ -36,7 +36,7 @@ function recorded({ stateDir }: TestPlace, name: string): ProcessIdentity {
 }
 
 test('a run that was killed leaves nothing in the way: the next one ends its processes, keeps its data and agrees with every table', async () => {
-  const here = place('once', 2_000);
+  const here = await place('once', 2_000);
   const first = run(here, ['up', '--rate', '40']);
   await first.says('ready after');
   const parts = [
@@ -89,7 +89,7 @@ test("somebody's own database flows with three lines of YAML and no shop", async
     INSERT INTO sales.secret VALUES (1);
   `);
   await client.end();
-  const here = place('own-source', 3_000);
+  const here = await place('own-source', 3_000);
   mkdirSync(here.stateDir, { recursive: true });
   const config = join(here.stateDir, 'other.yaml');
   writeFileSync(
@@ -107,7 +107,7 @@ test("somebody's own database flows with three lines of YAML and no shop", async
 });
 
 test('what is wrong is said in a line or two, with what to do, and exit code 2', async () => {
-  const here = place('wrong', 4_000);
+  const here = await place('wrong', 4_000);
   const taken = createServer().listen(12_123, '127.0.0.1');
   await once(taken, 'listening');
   const port = run(here, ['up', '--once']);
@@ -141,11 +141,8 @@ test('what is wrong is said in a line or two, with what to do, and exit code 2',
 });
 
 test('nothing of the tests above is still running', async () => {
-  const alive = await Promise.all(
-    places.map(async ({ stateDir }) => {
-      const pids = execFileSync('pgrep', ['-f', stateDir], { encoding: 'utf8' }).trim();
-      return pids.split('\n').filter((pid) => pid !== '' && signalGroup(Number(pid), 'SIGCONT'));
-    }),
-  ).catch(() => [[]]);
-  expect(alive.flat()).toEqual([]);
+  const leftovers = await Promise.all(
+    places.map(({ stateDir }) => new RunRecords(join(stateDir, 'run')).clearLeftovers()),
+  );
+  expect(leftovers.flat()).toEqual([]);
 });

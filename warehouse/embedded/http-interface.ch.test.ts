@@ -79,7 +79,7 @@ describe('where the statement comes from', () => {
       'DROP TABLE lab.people',
       "INSERT INTO lab.people VALUES (9, 'x')",
       'WITH 1 AS x INSERT INTO lab.people SELECT 9, toString(x)',
-      'CREATE TEMPORARY TABLE t (a Int8)',
+      'OPTIMIZE TABLE lab.people',
     ]) {
       const response = await get(query);
       expect(response.headers.get('x-clickhouse-exception-code'), query).toBe('164');
@@ -88,15 +88,20 @@ describe('where the statement comes from', () => {
     expect(await text(get('SELECT getSetting({s:String})', { param_s: 'readonly' }))).toBe('2');
   });
 
-  test('several statements in one request are refused and none of them runs', async () => {
-    for (const query of [
-      'SELECT 1; DROP TABLE lab.people',
-      "INSERT INTO lab.people VALUES (7, 'x'); DROP TABLE lab.people",
-      'INSERT INTO lab.people FORMAT TSV\n7\tx\n\nDROP TABLE lab.people',
-      'INSERT INTO lab.people FORMAT JSONEachRow {"id":7}\n\nDROP TABLE lab.people\n',
-    ]) {
-      expect((await post(query)).status, query).toBeGreaterThanOrEqual(400);
+  test('several statements in one request are refused, and data is never run', async () => {
+    for (const query of ['SELECT 1; DROP TABLE lab.people', 'SET x = 1; SELECT 1; SELECT 2']) {
+      expect(await text(post(query))).toContain(
+        '(Multi-statements are not allowed). (SYNTAX_ERROR)',
+      );
     }
+    await post('CREATE TABLE lab.lines (line String) ENGINE = Memory');
+    const poison = ['a', '', 'DROP TABLE lab.people', ';', 'DROP TABLE lab.people;', ''];
+    await post(`INSERT INTO lab.lines FORMAT LineAsString\n${poison.join('\n')}\n`);
+    expect(await text(get('SELECT line FROM lab.lines FORMAT TSVRaw'))).toBe(
+      poison.join('\n').trimEnd(),
+    );
+    await post("INSERT INTO lab.lines VALUES ('x');\n\nDROP TABLE lab.people");
+    await post('INSERT INTO lab.lines FORMAT JSONEachRow {"line":"y"}\n\nDROP TABLE lab.people\n');
     expect(await text(get('EXISTS lab.people'))).toBe('1');
     expect(await text(post('SELECT 1; -- the end\n ;'))).toBe('1');
   });
@@ -145,7 +150,6 @@ describe('result formats', () => {
         ),
       ),
     ).toBe('0');
-    expect(await text(post('SELECT number format FROM numbers(1)'))).toBe('0');
   });
 
   test('whole documents stay whole however many blocks they have', async () => {
@@ -162,7 +166,7 @@ describe('result formats', () => {
     expect(await text(get('EXISTS lab.people', { default_format: 'JSONEachRow' }))).toBe(
       '{"result":1}',
     );
-    expect(await text(get('SHOW TABLES FROM lab FORMAT CSV'))).toBe('"people"');
+    expect(await text(get("SHOW TABLES FROM lab LIKE 'p%' FORMAT CSV"))).toBe('"people"');
     expect(await text(get('DESCRIBE lab.people FORMAT TSV'))).toContain('id\tUInt64');
     expect(await text(get('EXPLAIN SYNTAX SELECT 1'))).toContain('SELECT 1');
   });
@@ -209,7 +213,7 @@ describe('query parameters', () => {
       clickhouse_settings: { output_format_json_quote_64bit_integers: 1 },
     });
     expect(await result.json()).toEqual([
-      { n: null, b: '18446744073709551615', f: 1.5, a: [1, 2], d: true, c: '3' },
+      { n: null, b: '18446744073709551615', f: 1.5, a: [1, 2], d: 1, c: '3' },
     ]);
   });
 
@@ -472,12 +476,12 @@ describe('failures', () => {
       ["SELECT toInt32('x')", '6', 400],
       ['SELECT throwIf(1)', '395', 500],
       [
-        'SELECT count() FROM numbers(1e12) WHERE cityHash64(number) = 1 SETTINGS max_execution_time = 1',
+        'SELECT count() FROM numbers(1000000000000) WHERE cityHash64(number) = 1 SETTINGS max_execution_time = 1',
         '159',
         408,
       ],
       [
-        'SELECT groupArray(toString(number)) FROM numbers(1e9) SETTINGS max_memory_usage = 10000000',
+        'SELECT groupArray(toString(number)) FROM numbers(1000000000) SETTINGS max_memory_usage = 10000000',
         '241',
         500,
       ],

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { loadConfig, port, secret, Secret } from '#runtime/config.ts';
 import { TributaryError, messageCode } from '#runtime/errors.ts';
@@ -27,6 +28,13 @@ const configSchema = z.object({
 
 /** How long queries under way may take to end when the process is asked to stop. */
 const DRAIN_MS = 10_000;
+
+/** How long the engine may take to end what it is still running. */
+const CLOSE_MS = 5_000;
+
+async function settlesWithin(work: Promise<void>, ms: number): Promise<boolean> {
+  return Promise.race([work.then(() => true), delay(ms, false)]);
+}
 
 async function main(): Promise<never> {
   const config = loadConfig(configSchema, process.env);
@@ -70,7 +78,10 @@ async function main(): Promise<never> {
     await closed;
     clearTimeout(deadline);
     sessions.close();
-    await engine.close();
+    if (await settlesWithin(engine.close(), CLOSE_MS)) return;
+    // A query that cannot be ended. What was acknowledged is on disk; leaving hard loses nothing.
+    log.warn('a query did not end, leaving without it');
+    process.kill(process.pid, 'SIGKILL');
   }, log);
 }
 

@@ -20,29 +20,26 @@ export async function makePipes(paths: readonly string[]): Promise<void> {
  */
 export class ResultPipe {
   readonly path: string;
-  #reader: Socket | undefined;
+  #held: number | undefined;
 
   constructor(path: string) {
     this.path = path;
   }
 
-  /** Begins to read. Do this before the query starts, which cannot open the pipe before. */
+  /**
+   * Begins to read. The pipe stays open at both ends until {@link finish}, however often the engine
+   * opens and closes it: opening a pipe that nobody reads blocks for ever. So somebody must go on
+   * reading until then, even when nobody wants the result any more.
+   */
   open(): Socket {
     const fd = openSync(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
-    this.#reader = new Socket({ fd, readable: true, writable: false });
-    return this.#reader;
+    this.#held = openSync(this.path, constants.O_RDWR | constants.O_NONBLOCK);
+    return new Socket({ fd, readable: true, writable: false });
   }
 
-  /** Call when the query has ended: a query that never opened the pipe leaves its reader waiting. */
+  /** Call when the query has ended: the reader then comes to its end too. */
   finish(): void {
-    const reader = this.#reader;
-    this.#reader = undefined;
-    if (reader === undefined || reader.destroyed) return;
-    try {
-      // A writer that comes and goes is what ends a pipe.
-      closeSync(openSync(this.path, constants.O_WRONLY | constants.O_NONBLOCK));
-    } catch {
-      // ENXIO: nobody reads any more, so there is nobody to tell.
-    }
+    if (this.#held !== undefined) closeSync(this.#held);
+    this.#held = undefined;
   }
 }

@@ -23,7 +23,7 @@ export async function streamResult(
   statement: Statement,
   run: Run,
 ): Promise<void> {
-  const { request, response, signal } = job;
+  const { request, signal } = job;
   const format = statement.format ?? request.defaultFormat;
   const reader = lane.pipe.open();
   const sql = withOutput(statement, lane.pipe.path, format);
@@ -31,23 +31,30 @@ export async function streamResult(
     (result): Outcome => ({ result }),
     (error: unknown): Outcome => ({ error }),
   );
-  void outcome.then(() => lane.pipe.finish());
-  const stop = () => {
-    reader.destroy();
-    job.engine.cancel(lane).catch(() => undefined);
+  let isOver = false;
+  let cancelled: Promise<void> = Promise.resolve();
+  const cancel = () => {
+    if (!isOver) cancelled = job.engine.cancel(lane).catch(() => undefined);
   };
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
+  void outcome.then(() => {
+    isOver = true;
+    lane.pipe.finish();
+  });
+  signal.addEventListener('abort', cancel, { once: true });
+  if (signal.aborted) cancel();
   try {
     await send(job, reader, outcome, format);
   } catch (error) {
-    if (!response.hasBegun || !signal.aborted) stop();
+    cancel();
     throw error;
   } finally {
-    signal.removeEventListener('abort', stop);
-    reader.destroy();
+    signal.removeEventListener('abort', cancel);
     // The lane is busy until the engine has let go of it, whatever became of the client.
+    reader.resume();
     await outcome;
+    // Nor may a cancellation that comes late hit whoever has the lane next.
+    await cancelled;
+    reader.destroy();
   }
 }
 
@@ -60,7 +67,8 @@ async function send(
   const heldBack: Buffer[] = [];
   const limit = request.waitsForEnd ? MAX_HELD_BACK_BYTES : HELD_BACK_BYTES;
   let bytes = 0;
-  for await (const chunk of reader as AsyncIterable<Buffer>) {
+  for await (const chunk of reader.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    signal.throwIfAborted();
     bytes += chunk.length;
     if (response.hasBegun) {
       await response.write(chunk);
