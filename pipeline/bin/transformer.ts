@@ -33,12 +33,12 @@ const configSchema = z.object({
   clickhouseUser: z.string().default('default').describe('User that may write and create tables.'),
   clickhousePassword: secret().default(new Secret('')).describe('Password of that user.'),
   metricsPort: port().default(19464).describe('Port of /metrics and /health.'),
-  maxBatchRows: z.coerce.number().int().min(1).default(50_000).describe('Most rows of one insert.'),
+  maxBatchRows: z.coerce.number().int().min(1).default(20_000).describe('Most rows of one insert.'),
   maxBatchBytes: z.coerce
     .number()
     .int()
     .min(1_024)
-    .default(8_388_608)
+    .default(4_194_304)
     .describe('Most bytes of records behind one insert.'),
   flushIntervalMs: z.coerce
     .number()
@@ -115,7 +115,7 @@ async function main(): Promise<never> {
         log,
         topicRefreshMs: 1_000,
         commitIntervalMs: 500,
-        maxBytesPerPartition: 4_194_304,
+        maxBytesPerPartition: 2_097_152,
       }),
       sink: createClickHouseSink(client),
       deadLetters,

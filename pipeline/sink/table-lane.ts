@@ -66,7 +66,7 @@ export class TableLane {
   /** Whether more is buffered than two inserts can take; the topic should be paused meanwhile. */
   get isFull(): boolean {
     const { maxBytes, maxRows } = this.#options.limits;
-    return this.#bufferedBytes > maxBytes || this.#queue.length > 2 * maxRows;
+    return this.#bufferedBytes > 2 * maxBytes || this.#queue.length > 2 * maxRows;
   }
 
   get isHalted(): boolean {
