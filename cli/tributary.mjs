@@ -1,22 +1,17 @@
 #!/usr/bin/env node
 /*
- * The `tributary` command: installs what is missing, then hands over to cli/main.ts. Plain Node
- * without dependencies, because in a fresh clone there are none yet.
+ * The `tributary` command: installs what is missing, then becomes cli/main.ts. Plain Node without
+ * dependencies, because in a fresh clone there are none yet.
+ *
+ * One process, not a launcher with a child: so a signal arrives once, whether a terminal sends it
+ * to the whole group or somebody to this pid, and there is no second process to outlive this one.
  */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { ensureInstalled, ROOT } from './bootstrap/install.mjs';
+import { ensureInstalled } from './bootstrap/install.mjs';
 
 const args = process.argv.slice(2);
 const asksForHelp = args.includes('--help') || args.includes('-h');
 await ensureInstalled({ jvm: args[0] === 'up' && !asksForHelp });
 
-const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, 'cli', 'main.ts'), ...args], {
-  stdio: 'inherit',
-});
-// A terminal sends Ctrl-C to both of us, a script only to this process: main.ts takes the same
-// signal twice within a moment for one.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => child.kill(signal));
-}
-child.on('close', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+// As `node --import tsx` would; only now is it sure to be there.
+await import('tsx');
+await import('./main.ts');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { answersHttp } from './health.ts';
 import { JVM_FLAGS, kafkaClassPath, logFlags, pluginPath } from './java.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
-import type { ProcessSpec } from './supervised-process.ts';
+import type { ProcessSpec } from './process-spec.ts';
 
 /** Settings of the worker that do not depend on where it runs; docker-compose.yml has the same. */
 export const WORKER_SETTINGS = {
@@ -69,8 +69,10 @@ export async function connectProcess(settings: LocalSettings): Promise<ProcessSp
     // The state folder: `secrets/` in connector configurations is read from here.
     cwd: settings.stateDir,
     logFile: statePath(settings, 'logs', 'connect.log'),
-    isHealthy: () => answersHttp(`http://127.0.0.1:${port}/connectors`),
-    startTimeoutMs: 90_000,
+    // Not /connectors, which answers before the worker has read its topics. After a kill it first
+    // waits for the transactions it left open, a minute at most.
+    isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`),
+    startTimeoutMs: 150_000,
     graceMs: 20_000,
   };
 }

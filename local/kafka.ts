@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { acceptsConnections } from './health.ts';
 import { JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
+import { pathExists } from './path-exists.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
-import type { ProcessSpec } from './supervised-process.ts';
+import type { ProcessSpec } from './process-spec.ts';
 
 const run = promisify(execFile);
 
@@ -27,6 +28,12 @@ export const BROKER_SETTINGS = {
   // The defaults, 50 each, are for clusters and cost start-up time.
   'offsets.topic.num.partitions': '4',
   'transaction.state.log.num.partitions': '4',
+  // Giving up leadership helps nobody when there is no other broker, and a transaction that is
+  // committed in that moment loses its marker: it then stays open for ever, and Connect, which reads
+  // its topics to their end, never starts again.
+  'controlled.shutdown.enable': 'false',
+  // Connect, when it was killed, starts again only once what it left open is timed out: look often.
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
   // A misspelt topic is an error, not a new topic.
   'auto.create.topics.enable': 'false',
   // Nobody else is going to join: do not wait for them.
@@ -57,7 +64,7 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
       .join(''),
   );
   const java = [...JVM_FLAGS, ...logFlags(), '-cp', kafkaClassPath()];
-  if (!(await exists(join(folder, 'data', 'meta.properties')))) {
+  if (!(await pathExists(join(folder, 'data', 'meta.properties')))) {
     await run('java', [
       ...java,
       'kafka.tools.StorageTool',
@@ -79,13 +86,4 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
     startTimeoutMs: 60_000,
     graceMs: 20_000,
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

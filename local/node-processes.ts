@@ -4,15 +4,13 @@ import { answersHttp } from './health.ts';
 import type { ServiceDatabase } from './postgres.ts';
 import {
   portOf,
+  ROOT,
   SHOP_SERVICES,
   statePath,
   type LocalSettings,
   type ShopService,
 } from './settings.ts';
-import type { ProcessSpec } from './supervised-process.ts';
-
-/** Root of the checkout, from which entry points and tsx are found. */
-const ROOT = resolve(import.meta.dirname, '..');
+import type { ProcessSpec } from './process-spec.ts';
 
 function nodeProcess(
   settings: LocalSettings,
@@ -27,6 +25,7 @@ function nodeProcess(
     command: process.execPath,
     args: [...nodeFlags, '--import', 'tsx', resolve(ROOT, entry)],
     env: { ...settings.baseEnv, ...env },
+    // From here tsx and the packages are found.
     cwd: ROOT,
     logFile: statePath(settings, 'logs', `${name}.log`),
     startTimeoutMs: 60_000,
@@ -64,7 +63,8 @@ export function transformerProcess(
     'pipeline/bin/transformer.ts',
     {
       ...sourceUrls,
-      TRIBUTARY_CONFIG: settings.catalogPath,
+      // Ours may be relative to where the command was called.
+      TRIBUTARY_CONFIG: resolve(settings.catalogPath),
       KAFKA_BROKERS: `127.0.0.1:${portOf(settings, 'kafka')}`,
       REGISTRY_URL: `http://127.0.0.1:${portOf(settings, 'registry')}/apis/ccompat/v7`,
       CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,

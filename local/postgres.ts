@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { Secret } from '#runtime/config.ts';
 import { describeError, TributaryError } from '#runtime/errors.ts';
-import { postgresBinaries, unprivilegedAccount } from './postgres-binaries.ts';
+import { pathExists } from './path-exists.ts';
+import { postgresBinaries, unprivilegedAccount, type Account } from './postgres-binaries.ts';
 import { keptPassword } from './secrets.ts';
 import { portOf, statePath, type LocalSettings, type ShopService } from './settings.ts';
-import type { ProcessSpec } from './supervised-process.ts';
+import type { ProcessSpec } from './process-spec.ts';
 
 const run = promisify(execFile);
 
@@ -56,36 +57,11 @@ export async function postgresProcess(
   await mkdir(folder, { recursive: true });
   if (account !== undefined) await chown(folder, account.uid, account.gid);
   await chmod(folder, 0o700);
-  if (!(await exists(join(data, 'PG_VERSION')))) {
-    const password = join(folder, 'initial-password');
-    await writeFile(password, new URL(adminUrl.reveal()).password, { mode: 0o600 });
-    if (account !== undefined) await chown(password, account.uid, account.gid);
-    try {
-      await run(
-        binaries.initdb,
-        [
-          `--pgdata=${data}`,
-          `--username=${SUPERUSER}`,
-          `--pwfile=${password}`,
-          '--auth=scram-sha-256',
-          '--encoding=UTF8',
-          '--locale=C',
-        ],
-        { cwd: folder, env: settings.baseEnv, ...account },
-      );
-    } catch (error) {
-      await rm(data, { recursive: true, force: true });
-      throw new TributaryError(
-        'STACK_FAILED',
-        `initdb for ${service} failed: ${describeError(error)}`,
-        {
-          cause: error,
-          fix: 'Check that the disk is not full and, when running as root, that the account postgres or nobody may enter this folder.',
-        },
-      );
-    } finally {
-      await rm(password, { force: true });
-    }
+  if (!(await pathExists(data))) {
+    await initialize(
+      { initdb: binaries.initdb, account, folder, data, env: settings.baseEnv },
+      adminUrl,
+    );
   }
   return {
     name,
@@ -111,6 +87,53 @@ export async function postgresProcess(
     stopSignal: 'SIGINT',
     graceMs: 20_000,
   };
+}
+
+/** Makes a data folder, whole or not at all. @throws TributaryError `STACK_FAILED` */
+async function initialize(
+  place: {
+    readonly initdb: string;
+    readonly account: Account | undefined;
+    readonly folder: string;
+    readonly data: string;
+    readonly env: Readonly<Record<string, string>>;
+  },
+  adminUrl: Secret,
+): Promise<void> {
+  const { initdb, account, folder, data, env } = place;
+  // What an initdb that was killed left behind.
+  for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true });
+  const aside = `${data}-${process.pid}`;
+  const password = join(folder, 'initial-password');
+  await writeFile(password, new URL(adminUrl.reveal()).password, { mode: 0o600 });
+  if (account !== undefined) await chown(password, account.uid, account.gid);
+  try {
+    await run(
+      initdb,
+      [
+        `--pgdata=${aside}`,
+        `--username=${SUPERUSER}`,
+        `--pwfile=${password}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C',
+      ],
+      { cwd: folder, env, ...account },
+    );
+    await rename(aside, data);
+  } catch (error) {
+    await rm(aside, { recursive: true, force: true });
+    throw new TributaryError(
+      'STACK_FAILED',
+      `initdb in ${folder} failed: ${describeError(error)}`,
+      {
+        cause: error,
+        fix: 'Check that the disk is not full and, when running as root, that the account postgres or nobody may enter this folder.',
+      },
+    );
+  } finally {
+    await rm(password, { force: true });
+  }
 }
 
 /** URLs of a service's database; passwords are made at the first call and kept. */
@@ -177,14 +200,5 @@ async function answers(url: Secret): Promise<boolean> {
     return true;
   } finally {
     await client.end().catch(() => undefined);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -35,7 +35,8 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
     process.kill(-pid, signal);
     return true;
   } catch (error) {
-    if (messageCode(error) === 'ESRCH') return false;
+    // EPERM is what some systems say of a group in which only the dead are left.
+    if (['ESRCH', 'EPERM'].includes(messageCode(error) ?? '')) return false;
     throw error;
   }
 }

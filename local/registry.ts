@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { answersHttp } from './health.ts';
 import { JVM_FLAGS, registryClassPath } from './java.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
-import type { ProcessSpec } from './supervised-process.ts';
+import type { ProcessSpec } from './process-spec.ts';
 
 /** The schema registry (Apicurio), with storage that survives a restart. */
 export async function registryProcess(settings: LocalSettings): Promise<ProcessSpec> {
@@ -28,6 +28,9 @@ export async function registryProcess(settings: LocalSettings): Promise<ProcessS
       QUARKUS_HTTP_PORT: String(port),
       REGISTRY_DATASOURCE_URL: `jdbc:h2:file:${join(folder, 'schemas')}`,
       QUARKUS_LOG_LEVEL: 'WARN',
+      // Says something of every schema otherwise.
+      REGISTRY_LOG_LEVEL: 'WARN',
+      QUARKUS_BANNER_ENABLED: 'false',
       QUARKUS_LOG_CONSOLE_COLOR: 'false',
     },
     cwd: folder,

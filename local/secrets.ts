@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Secret } from '#runtime/config.ts';
-import { messageCode } from '#runtime/errors.ts';
+import { messageCode, TributaryError } from '#runtime/errors.ts';
 import { parsePostgresUrl } from '../pipeline/catalog/postgres-address.ts';
 
 /** Only the owner may read. */
@@ -19,14 +19,24 @@ export async function keptPassword(folder: string, name: string): Promise<Secret
     if (messageCode(error) !== 'ENOENT') throw error;
   }
   await makePrivate(folder);
-  const password = randomBytes(PASSWORD_BYTES).toString('base64url');
-  await writeFile(path, password, { mode: PRIVATE });
-  return new Secret(password);
+  const aside = `${path}.${randomBytes(4).toString('hex')}`;
+  await writeFile(aside, randomBytes(PASSWORD_BYTES).toString('base64url'), { mode: PRIVATE });
+  try {
+    // Whole, and only once: of two that make it at the same time, both use the first.
+    await link(aside, path);
+  } catch (error) {
+    if (messageCode(error) !== 'EEXIST') throw error;
+  } finally {
+    await rm(aside, { force: true });
+  }
+  return new Secret((await readFile(path, 'utf8')).trim());
 }
 
 /**
  * Writes `<source>.properties`, from which Kafka Connect reads where a source is and how to log in,
  * so that no connector configuration holds a secret.
+ *
+ * @throws TributaryError `CATALOG_INVALID` on a URL that is none
  */
 export async function writeSourceSecrets(
   folder: string,
@@ -34,7 +44,9 @@ export async function writeSourceSecrets(
   url: Secret,
 ): Promise<void> {
   const address = parsePostgresUrl(url.reveal());
-  if ('problem' in address) return;
+  if ('problem' in address) {
+    throw new TributaryError('CATALOG_INVALID', `the url of ${source}: ${address.problem}`);
+  }
   const { host, port, user, password, database } = address;
   await writeProperties(folder, source, {
     host,

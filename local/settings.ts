@@ -8,6 +8,9 @@ export const SHOP_SERVICES = ['users', 'catalog', 'inventory', 'orders', 'paymen
 /** Name of one of the sample shop's services. */
 export type ShopService = (typeof SHOP_SERVICES)[number];
 
+/** Root of the checkout. */
+export const ROOT = resolve(import.meta.dirname, '..');
+
 /** Default ports. `TRIBUTARY_PORT_OFFSET` moves them all. */
 const PORTS = {
   'postgres-users': 15431,
@@ -34,7 +37,10 @@ export type PortName = keyof typeof PORTS;
 const HIGHEST_OFFSET = 65_535 - Math.max(...Object.values(PORTS));
 
 const settingsSchema = z.object({
-  tributaryStateDir: z.string().default('.tributary').describe('Folder of data, logs and secrets.'),
+  tributaryStateDir: z
+    .string()
+    .default(resolve(ROOT, '.tributary'))
+    .describe('Folder of data, logs and secrets.'),
   tributaryPortOffset: z.coerce
     .number()
     .int()
@@ -42,7 +48,10 @@ const settingsSchema = z.object({
     .max(HIGHEST_OFFSET)
     .default(0)
     .describe('Added to every port of the local stack.'),
-  tributaryConfig: z.string().default('tributary.yaml').describe('Path of the catalog.'),
+  tributaryConfig: z
+    .string()
+    .default(resolve(ROOT, 'tributary.yaml'))
+    .describe('Path of the catalog.'),
 });
 
 /** Where the local stack lives and listens. */
@@ -87,5 +96,5 @@ export function statePath(settings: LocalSettings, ...parts: string[]): string {
 
 /** Folder of the jars, shared by all state folders of this checkout. */
 export function jarsDir(): string {
-  return resolve(import.meta.dirname, '..', '.tributary', 'jars');
+  return resolve(ROOT, '.tributary', 'jars');
 }

@@ -11,6 +11,7 @@ import {
   warehouseProcess,
   type Traffic,
 } from './node-processes.ts';
+import { pathExists } from './path-exists.ts';
 import {
   adminUrlOf,
   createServiceDatabase,
@@ -29,7 +30,8 @@ import {
   type PortName,
   type ShopService,
 } from './settings.ts';
-import { SupervisedProcess, type ProcessSpec } from './supervised-process.ts';
+import type { ProcessSpec } from './process-spec.ts';
+import { SupervisedProcess } from './supervised-process.ts';
 
 /** What to run. */
 export interface StackOptions {
@@ -62,6 +64,8 @@ export class Stack {
   readonly #records: RunRecords;
   /** In the order of their start. */
   readonly #processes: SupervisedProcess[] = [];
+  /** Aborts what still starts when something else could not. */
+  readonly #startFailed = new AbortController();
   #owned = false;
 
   constructor(options: StackOptions) {
@@ -75,12 +79,13 @@ export class Stack {
    * @throws TributaryError `STACK_FAILED`, `PORT_TAKEN`, and whatever the connectors fail with; what
    * was started is still running then: call {@link stop}
    */
-  async start(signal: AbortSignal): Promise<void> {
+  async start(stop: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([stop, this.#startFailed.signal]);
     const { settings, shop, traffic, sourceUrls } = this.#options;
     await mkdir(settings.stateDir, { recursive: true });
     await this.#records.takeOwnership();
     this.#owned = true;
-    const leftovers = await this.#records.clearLeftovers();
+    const leftovers = await this.#records.clearLeftovers(STOP_LAYERS);
     if (leftovers.length > 0) {
       this.#options.onProgress({
         what: `ended leftovers of an earlier run: ${leftovers.join(', ')}`,
@@ -88,6 +93,7 @@ export class Stack {
     }
     await checkDisk(settings);
     await checkPorts(settings, shop);
+    // Connectors find the registry by this, whatever port it has.
     await writeProperties(statePath(settings, 'secrets'), 'registry', {
       url: `http://127.0.0.1:${portOf(settings, 'registry')}/apis/registry/v2`,
     });
@@ -140,17 +146,24 @@ export class Stack {
 
   async #connect(signal: AbortSignal): Promise<void> {
     const began = Date.now();
+    signal.throwIfAborted();
     await this.#options.applyConnectors(signal);
     this.#options.onProgress({ what: 'connectors', tookMs: Date.now() - began });
   }
 
   async #run(spec: Promise<ProcessSpec> | ProcessSpec, signal: AbortSignal): Promise<void> {
     const began = Date.now();
-    const child = new SupervisedProcess(await spec, this.#records, this.#options.onFailure);
-    signal.throwIfAborted();
-    this.#processes.push(child);
-    await child.start(signal);
-    this.#options.onProgress({ what: child.name, tookMs: Date.now() - began });
+    try {
+      const child = new SupervisedProcess(await spec, this.#records, this.#options.onFailure);
+      signal.throwIfAborted();
+      this.#processes.push(child);
+      await child.start(signal);
+      this.#options.onProgress({ what: child.name, tookMs: Date.now() - began });
+    } catch (error) {
+      // Nobody wants to wait for the others then. The first reason is the one that is told.
+      this.#startFailed.abort(error);
+      throw error;
+    }
   }
 }
 
@@ -177,16 +190,34 @@ export async function shopDatabases(
   return new Map(entries);
 }
 
-/** Removes all data of a state folder; jars and logs stay. @throws `STACK_FAILED` while it is in use */
+/** What a start makes in the state folder, beside secrets, jars, logs and records. */
+const DATA = ['pg', 'kafka', 'registry', 'connect', 'clickhouse'];
+
+/**
+ * Removes all data of a state folder, and the passwords that belong to it; jars and logs stay.
+ *
+ * @throws TributaryError `STACK_FAILED` while it is in use, and when the folder is not one of ours
+ */
 export async function resetState(settings: LocalSettings): Promise<void> {
+  const data = DATA.map((name) => statePath(settings, name));
+  if (!(await Promise.all(data.map(pathExists))).includes(true)) return;
+  if (!(await pathExists(statePath(settings, 'secrets', 'registry.properties')))) {
+    throw new TributaryError(
+      'STACK_FAILED',
+      `${settings.stateDir} was not made by Tributary, so nothing in it was removed`,
+      { fix: 'Give Tributary a folder of its own: TRIBUTARY_STATE_DIR.' },
+    );
+  }
   const records = new RunRecords(statePath(settings, 'run'));
-  await records.refuseIfOwned();
-  await records.clearLeftovers();
-  await Promise.all(
-    ['pg', 'kafka', 'registry', 'connect', 'clickhouse', 'secrets'].map((part) =>
-      rm(statePath(settings, part), { recursive: true, force: true }),
-    ),
-  );
+  await records.takeOwnership();
+  try {
+    await records.clearLeftovers(STOP_LAYERS);
+    await Promise.all(data.map((path) => rm(path, { recursive: true, force: true })));
+    // Last: without it the folder would no longer be known as ours.
+    await rm(statePath(settings, 'secrets'), { recursive: true, force: true });
+  } finally {
+    await records.releaseOwnership();
+  }
 }
 
 /** Waits for all, also when one fails, so that nothing is still starting when `stop` is called. */

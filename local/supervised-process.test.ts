@@ -1,141 +1,169 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TributaryError } from '#runtime/errors.ts';
-import { identify, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { identify } from './process-identity.ts';
+import type { ProcessSpec } from './process-spec.ts';
 import { RunRecords } from './run-records.ts';
-import { SupervisedProcess, type ProcessSpec } from './supervised-process.ts';
+import { SupervisedProcess } from './supervised-process.ts';
 
 let folder: string;
-let records: RunRecords;
-const started: SupervisedProcess[] = [];
+let made: SupervisedProcess[];
 
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tributary-local-'));
-  records = new RunRecords(join(folder, 'run'));
-  await records.takeOwnership();
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tributary-process-'));
+  made = [];
 });
 
 afterEach(async () => {
-  await Promise.all(started.splice(0).map((child) => child.stop()));
-  await rm(folder, { recursive: true, force: true });
+  await Promise.all(made.map((child) => child.stop()));
+  rmSync(folder, { recursive: true, force: true });
 });
 
-/** A shell script as a process of the stack. `ready` appears when it is healthy. */
-function supervise(
+/** A shell script as a process; its working directory is the test's folder. */
+function shell(
   script: string,
-  spec: Partial<ProcessSpec> = {},
-): SupervisedProcess & { failures: TributaryError[] } {
-  const failures: TributaryError[] = [];
-  const ready = join(folder, 'ready');
-  const child = new SupervisedProcess(
-    {
-      name: 'sample',
-      command: '/bin/sh',
-      args: ['-c', script],
-      env: { PATH: process.env['PATH'] ?? '' },
-      cwd: folder,
-      logFile: join(folder, 'sample.log'),
-      isHealthy: async () => (await readFile(ready, 'utf8')) !== '',
-      startTimeoutMs: 10_000,
-      graceMs: 500,
-      ...spec,
-    },
-    records,
-    (error) => failures.push(error),
-  );
-  started.push(child);
-  return Object.assign(child, { failures });
+  options: Partial<ProcessSpec> = {},
+  onFailure: (error: TributaryError) => void = () => undefined,
+): SupervisedProcess {
+  const spec: ProcessSpec = {
+    name: 'script',
+    command: '/bin/sh',
+    args: ['-c', script],
+    env: { PATH: '/usr/bin:/bin' },
+    cwd: folder,
+    logFile: join(folder, 'script.log'),
+    isHealthy: async () => existsSync(join(folder, 'healthy')),
+    startTimeoutMs: 10_000,
+    graceMs: 10_000,
+    ...options,
+  };
+  const child = new SupervisedProcess(spec, new RunRecords(folder), onFailure);
+  made.push(child);
+  return child;
 }
 
-async function eventually(holds: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await holds())) await delay(20);
-}
-
-async function pidFrom(file: string): Promise<ProcessIdentity> {
-  await eventually(async () =>
-    (await readFile(join(folder, file), 'utf8').catch(() => '')).endsWith('\n'),
-  );
-  const identity = await identify(Number(await readFile(join(folder, file), 'utf8')));
-  if (identity === undefined) throw new Error(`the process in ${file} does not run`);
-  return identity;
-}
-
-test('stop ends the whole group, also a grandchild that ignores SIGTERM', async () => {
-  const child = supervise(
-    `(trap '' TERM; sh -c 'echo $$ > grandchild; exec sleep 60') & echo yes > ready; wait`,
-  );
+/** Starts it, taking nothing that an earlier life left for a sign of health. */
+async function startAnew(child: SupervisedProcess): Promise<void> {
+  rmSync(join(folder, 'healthy'), { force: true });
   await child.start();
-  const grandchild = await pidFrom('grandchild');
-  expect(await isAlive(grandchild)).toBe(true);
-  await child.stop();
-  await eventually(async () => !(await isAlive(grandchild)));
-  expect(child.state).toBe('stopped');
-});
+}
 
-test('a process that is killed is started again', async () => {
-  const child = supervise(`echo yes > ready; exec sleep 60`);
+function lives(): number {
+  return readFileSync(join(folder, 'lives'), 'utf8').split('\n').length - 1;
+}
+
+async function isGone(pid: number): Promise<boolean> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if ((await identify(pid)) === undefined) return true;
+    await delay(20);
+  }
+  return false;
+}
+
+test('a process that is killed comes back; one that keeps dying is given up after five restarts, with its last words', async () => {
+  let giveUp: (error: TributaryError) => void = () => undefined;
+  const givenUp = new Promise<TributaryError>((resolve) => (giveUp = resolve));
+  const child = shell(
+    `echo >> lives; [ -e broken ] && { echo the disk is on fire; exit 3; }; touch healthy; exec sleep 600`,
+    {},
+    (error) => giveUp(error),
+  );
   await child.start();
   const first = child.pid;
   await child.kill();
-  await eventually(() => child.state === 'running' && child.pid !== first);
-  expect(child.failures).toEqual([]);
-});
+  await child.healthy();
+  expect(child.state).toBe('running');
+  expect(child.pid).not.toBe(first);
+  await expect.poll(lives).toBe(2);
 
-test('a process that keeps ending is given up after a bounded number of starts, with the end of its log', async () => {
-  const child = supervise(
-    `echo x >> starts; echo yes > ready; echo the reason; sleep 0.05; exit 3`,
-  );
-  await child.start();
-  await eventually(() => child.failures.length > 0);
+  writeFileSync(join(folder, 'broken'), '');
+  await child.kill();
+  const error = await givenUp;
+  expect(error.code).toBe('STACK_FAILED');
+  expect(error.message).toContain('the disk is on fire');
   expect(child.state).toBe('failed');
-  expect((await readFile(join(folder, 'starts'), 'utf8')).trim().split('\n')).toHaveLength(6);
-  expect(child.failures[0]?.message).toContain('the reason');
-  expect(child.failures).toHaveLength(1);
+  // The first, the one restart that went well, and four that did not.
+  expect(lives()).toBe(6);
+  await expect(child.healthy()).rejects.toThrow('script is failed');
 });
 
-test('a process that ends while starting fails the start with the end of its log', async () => {
-  const child = supervise(`echo cannot bind; exit 1`);
-  await expect(child.start()).rejects.toMatchObject({ code: 'STACK_FAILED' });
-  await expect(child.start()).rejects.toThrow(/cannot bind/);
-});
-
-test('one that may finish is finished by exit code 0 and by no other', async () => {
-  const child = supervise(`echo yes > ready; sleep 0.1; exit 0`, { mayFinish: true });
+test.each([
+  ['which would outlive it', `(trap '' TERM; exec sleep 600) & echo $! > other;`, 10_000],
+  ['when both are deaf', `trap '' TERM; (exec sleep 600) & echo $! > other;`, 200],
+])('stopping a process ends what it started itself, %s', async (_case, start, graceMs) => {
+  const child = shell(`${start} touch healthy; while :; do sleep 0.1; done`, { graceMs });
   await child.start();
+  const leader = child.pid ?? 0;
+  const other = Number(readFileSync(join(folder, 'other'), 'utf8'));
+  expect(await identify(other)).toBeDefined();
+  await child.stop();
+  expect(child.state).toBe('stopped');
+  expect(await isGone(leader)).toBe(true);
+  expect(await isGone(other)).toBe(true);
+  expect(existsSync(join(folder, 'script.json'))).toBe(false);
+});
+
+test('what a process had started is ended with it before it comes back', async () => {
+  const child = shell(`(exec sleep 600) & echo $! > other; touch healthy; exec sleep 600`);
+  await child.start();
+  const other = Number(readFileSync(join(folder, 'other'), 'utf8'));
+  // The process alone, not its group: an accident.
+  process.kill(child.pid ?? 0, 'SIGKILL');
+  expect(await isGone(other)).toBe(true);
+  await child.healthy();
+});
+
+test('a start that fails says why in the words of this run, and leaves nothing running', async () => {
+  const ends = shell(`echo "life $(cat count)"; exit 1`);
+  writeFileSync(join(folder, 'count'), 'one');
+  await expect(ends.start()).rejects.toThrow(/ended while starting.*\n {4}life one$/);
+  writeFileSync(join(folder, 'count'), 'two');
+  // No longer holds what the first one said.
+  await expect(ends.start()).rejects.toThrow(/^script ended while starting[^\n]*\n {4}life two$/);
+  expect(ends.state).toBe('failed');
+
+  const hangs = shell(`echo still loading; exec sleep 600`, { startTimeoutMs: 200 });
+  const start = hangs.start();
+  await expect(start).rejects.toThrow(/is not ready after 0.2 s.*\n {4}still loading$/);
+  expect(await isGone(hangs.pid ?? 0)).toBe(true);
+
+  const missing = shell('', { command: join(folder, 'no-such-program') });
+  await expect(missing.start()).rejects.toThrow('could not be started');
+  expect(missing.state).toBe('failed');
+});
+
+test('stopping wins over a start and over a restart that are under way', async () => {
+  const child = shell(`echo >> lives; touch healthy; exec sleep 600`);
+  const [start] = await Promise.allSettled([child.start(), child.stop()]);
+  expect(String(start.status === 'rejected' && start.reason)).toContain('was stopped');
+  expect(child.state).toBe('stopped');
+  expect(existsSync(join(folder, 'lives'))).toBe(false);
+
+  await child.start();
+  await child.kill();
+  expect(child.state).toBe('restarting');
+  await child.stop();
+  expect(child.state).toBe('stopped');
+  expect(lives()).toBe(1);
+  expect(await isGone(child.pid ?? 0)).toBe(true);
+
+  await startAnew(child);
+  await child.kill({ restart: false });
+  expect(child.state).toBe('stopped');
+  await startAnew(child);
+  expect(lives()).toBe(3);
+});
+
+test('a process that may finish is not started again, and its end is told', async () => {
+  const child = shell(`echo >> lives; touch healthy; while [ ! -e enough ]; do sleep 0.02; done`, {
+    mayFinish: true,
+  });
+  await child.start();
+  writeFileSync(join(folder, 'enough'), '');
   await child.finished;
   expect(child.state).toBe('finished');
-});
-
-test('leftovers are ended by pid and start time together, so a reused pid is safe', async () => {
-  const run = () => spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
-  const [leftover, innocent] = [run(), run()];
-  await Promise.all([once(leftover, 'spawn'), once(innocent, 'spawn')]);
-  await records.add('kafka', leftover.pid ?? 0);
-  const other = await identify(innocent.pid ?? 0);
-  await writeFile(
-    join(folder, 'run', 'connect.json'),
-    JSON.stringify({ pid: innocent.pid, startedAt: `${other?.startedAt ?? ''}0` }),
-  );
-  const exited = once(leftover, 'exit');
-  expect(await records.clearLeftovers()).toEqual(['kafka']);
-  await exited;
-  expect(await isAlive(other ?? { pid: 0, startedAt: '' })).toBe(true);
-  innocent.kill('SIGKILL');
-});
-
-test('two runs of one state folder refuse each other while the first lives', async () => {
-  const owner = spawn('sleep', ['60'], { stdio: 'ignore' });
-  await once(owner, 'spawn');
-  await records.add('owner', owner.pid ?? 0);
-  await expect(new RunRecords(join(folder, 'run')).takeOwnership()).rejects.toThrow(
-    new RegExp(`already runs here, as process ${owner.pid}`),
-  );
-  owner.kill('SIGKILL');
-  await once(owner, 'exit');
-  await new RunRecords(join(folder, 'run')).takeOwnership();
+  expect(lives()).toBe(1);
 });

@@ -1,73 +1,45 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, TributaryError } from '#runtime/errors.ts';
 import { signalGroup } from './process-identity.ts';
+import { lastLines, openLog } from './process-log.ts';
+import type { ProcessSpec } from './process-spec.ts';
+import { nextState, type ProcessState } from './process-state.ts';
 import type { RunRecords } from './run-records.ts';
 
-/** How one process of the stack is run. */
-export interface ProcessSpec {
-  readonly name: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
-  /** Account to run under, when it is not our own. */
-  readonly account?: { readonly uid: number; readonly gid: number } | undefined;
-  readonly logFile: string;
-  /** Whether it is ready for work; may throw, which counts as no. */
-  readonly isHealthy: () => Promise<boolean>;
-  /** How long it may take to become healthy, in milliseconds. */
-  readonly startTimeoutMs: number;
-  readonly stopSignal?: NodeJS.Signals;
-  /** How long it gets to stop before it is killed, in milliseconds. */
-  readonly graceMs: number;
-  /** Whether it may end by itself with code 0, having done its work. */
-  readonly mayFinish?: boolean;
-}
-
-/**
- * States of a process and what happens in them:
- *
- * - `stopped`: not running, not wanted
- * - `starting`: running, not healthy yet
- * - `running`: healthy
- * - `restarting`: ended unexpectedly, about to be started again
- * - `stopping`: told to end
- * - `finished`: ended by itself, as it may
- * - `failed`: ended unexpectedly too often, given up
- */
-export type ProcessState =
-  'stopped' | 'starting' | 'running' | 'restarting' | 'stopping' | 'finished' | 'failed';
-
-/** Unexpected ends within {@link RESTART_WINDOW_MS} after which a process is given up. */
+/** Restarts within {@link RESTART_WINDOW_MS} after which a process that ends again is given up. */
 const MAX_RESTARTS = 5;
 const RESTART_WINDOW_MS = 60_000;
-const FIRST_RESTART_DELAY_MS = 200;
-const HEALTH_POLL_MS = 50;
-const LOG_LINES_IN_MESSAGE = 20;
+const FIRST_RESTART_DELAY_MS = 100;
+const FIRST_POLL_MS = 25;
+const LONGEST_POLL_MS = 250;
+const POLL_FACTOR = 1.3;
+const LINES_IN_MESSAGE = 20;
 
 /**
- * One child process in a process group of its own, with a log file, a health check and a bounded
- * restart policy.
+ * One child process, leader of a process group of its own, with a log file, a health check and a
+ * bounded restart policy. See {@link ProcessState} for its life.
  */
 export class SupervisedProcess {
   readonly spec: ProcessSpec;
+  /** Resolves when a process that may finish has done so with code 0. */
+  readonly finished: Promise<void>;
   readonly #records: RunRecords;
   readonly #onFailure: (error: TributaryError) => void;
   #state: ProcessState = 'stopped';
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> = Promise.resolve();
+  /** The launch, or the row of relaunches, under way; never rejects. */
+  #settled: Promise<void> = Promise.resolve();
+  #backoff = new AbortController();
   #restarts: number[] = [];
-  #restarting: Promise<void> = Promise.resolve();
+  #logFrom = 0;
   #finish: () => void = () => undefined;
-  /** Resolves when a process that may finish has done so with code 0. */
-  readonly finished: Promise<void>;
 
   /**
-   * @param onFailure - told once when the process is given up
+   * @param onFailure - told when the process, once healthy, is given up
    */
   constructor(spec: ProcessSpec, records: RunRecords, onFailure: (error: TributaryError) => void) {
     this.spec = spec;
@@ -89,33 +61,31 @@ export class SupervisedProcess {
   }
 
   /**
-   * Starts the process and resolves when it is healthy.
+   * Starts the process and resolves when it is healthy. A process that does not get there is gone
+   * afterwards; one whose start `signal` aborted still runs: call {@link stop}.
    *
    * @throws TributaryError `STACK_FAILED` with the end of its log
    */
   async start(signal?: AbortSignal): Promise<void> {
-    if (this.#state === 'running' || this.#state === 'starting') return;
+    if (this.#is('stopping')) await this.#stopped;
+    if (this.#is('starting', 'running', 'restarting')) return this.healthy();
     this.#restarts = [];
-    await this.#launch(signal);
+    this.#to('starting');
+    const launch = this.#launch(signal);
+    this.#settled = launch.catch(() => undefined);
+    try {
+      await launch;
+    } catch (error) {
+      if (signal?.aborted === true || !this.#is('starting')) throw error;
+      await this.#end('SIGKILL');
+      if (this.#is('starting')) this.#to('failed');
+      throw error;
+    }
   }
 
   /** Tells it to end, kills what is left after the grace period, resolves when all is gone. */
   async stop(): Promise<void> {
-    if (this.#state === 'stopped') return;
-    this.#state = 'stopping';
-    const child = this.#child;
-    if (child?.pid !== undefined && !hasEnded(child)) {
-      signalGroup(child.pid, this.spec.stopSignal ?? 'SIGTERM');
-      const { pid } = child;
-      const killer = setTimeout(() => signalGroup(pid, 'SIGKILL'), this.spec.graceMs);
-      await this.#ended;
-      clearTimeout(killer);
-      // Whatever the process itself did not end.
-      signalGroup(pid, 'SIGKILL');
-    }
-    await this.#restarting;
-    await this.#records.remove(this.name);
-    this.#state = 'stopped';
+    return this.#stop(this.spec.stopSignal ?? 'SIGTERM');
   }
 
   /** Stops and starts it again. */
@@ -124,123 +94,179 @@ export class SupervisedProcess {
     await this.start();
   }
 
-  /** Kills the whole group without a word, as an accident would. The supervisor starts it again. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    if (child?.pid === undefined) return;
-    signalGroup(child.pid, 'SIGKILL');
-    await this.#ended;
+  /**
+   * Kills the whole group without a word, as an accident would. It is then started again, as after
+   * any accident, unless `restart` is false: then it stays down until {@link start}.
+   */
+  async kill({ restart = true }: { restart?: boolean } = {}): Promise<void> {
+    if (restart) await this.#end('SIGKILL');
+    else await this.#stop('SIGKILL');
   }
 
   /** Resolves when the process is healthy (again). @throws TributaryError `STACK_FAILED` */
   async healthy(): Promise<void> {
-    await this.#restarting;
-    if (this.#state !== 'running') throw await this.#failure(`is ${this.#state}`);
+    await this.#settled;
+    if (!this.#is('running')) throw await this.#failure(`is ${this.#state}`);
+  }
+
+  /** A method, because the state changes during every `await`, which the compiler does not see. */
+  #is(...states: readonly ProcessState[]): boolean {
+    return states.includes(this.#state);
+  }
+
+  #to(state: ProcessState): void {
+    this.#state = nextState(this.#state, state);
   }
 
   async #launch(signal?: AbortSignal): Promise<void> {
-    this.#state = 'starting';
-    const { command, args, env, cwd, account, logFile } = this.spec;
-    await mkdir(dirname(logFile), { recursive: true });
-    const log = await open(logFile, 'a');
-    const child = spawn(command, args, {
-      cwd,
-      env,
-      detached: true,
-      stdio: ['ignore', log.fd, log.fd],
-      ...account,
-    });
+    const log = await openLog(this.spec.logFile);
+    let child: ChildProcess;
+    try {
+      if (!this.#is('starting')) throw await this.#failure('was stopped before it started');
+      this.#logFrom = log.from;
+      child = await this.#spawn(log.file.fd);
+    } finally {
+      await log.file.close();
+    }
+    if (child.pid !== undefined) {
+      await this.#records.add(this.name, child.pid, this.spec.stopSignal);
+    }
+    await this.#becomeHealthy(child, signal);
+  }
+
+  async #spawn(output: number): Promise<ChildProcess> {
+    const { command, args, env, cwd, account } = this.spec;
+    const stdio = ['ignore', output, output] satisfies StdioOptions;
+    const child = spawn(command, args, { cwd, env, detached: true, stdio, ...account });
     this.#child = child;
     this.#ended = new Promise((resolve) => {
-      child.once('exit', () => resolve());
+      child.once('exit', (code) => {
+        this.#exited(child, code);
+        resolve();
+      });
       child.once('error', () => resolve());
     });
     try {
       await once(child, 'spawn');
     } catch (error) {
-      this.#state = 'failed';
       throw new TributaryError(
         'STACK_FAILED',
         `${this.name} could not be started: ${describeError(error)}`,
-        {
-          cause: error,
-          fix: `Check that ${command} is installed and may be run.`,
-        },
+        { cause: error, fix: `Check that ${command} is installed and may be run.` },
       );
-    } finally {
-      await log.close();
     }
-    if (child.pid !== undefined) await this.#records.add(this.name, child.pid);
-    child.once('exit', (code) => this.#exited(code));
-    if (hasEnded(child)) this.#exited(child.exitCode);
-    await this.#becomeHealthy(child, signal);
+    return child;
   }
 
   async #becomeHealthy(child: ChildProcess, signal?: AbortSignal): Promise<void> {
-    const deadline = Date.now() + this.spec.startTimeoutMs;
-    for (;;) {
-      if (this.#state === 'finished') return;
+    const { startTimeoutMs, isHealthy } = this.spec;
+    const deadline = Date.now() + startTimeoutMs;
+    for (let pause = FIRST_POLL_MS; ; pause = Math.min(pause * POLL_FACTOR, LONGEST_POLL_MS)) {
+      if (this.#is('finished')) return;
+      if (!this.#is('starting')) throw await this.#failure('was stopped while starting');
       if (hasEnded(child)) throw await this.#failure('ended while starting');
       signal?.throwIfAborted();
-      if (await this.spec.isHealthy().catch(() => false)) {
-        if (this.#state === 'starting') this.#state = 'running';
+      // Something else may have answered in its place: only a live process is healthy.
+      const healthy = (await isHealthy().catch(() => false)) && !hasEnded(child);
+      if (healthy && this.#is('starting')) {
+        this.#to('running');
         return;
       }
       if (Date.now() > deadline) {
-        throw await this.#failure(`is not ready after ${this.spec.startTimeoutMs / 1000} s`);
+        throw await this.#failure(`is not ready after ${startTimeoutMs / 1000} s`);
       }
-      await delay(HEALTH_POLL_MS);
+      await delay(pause);
     }
   }
 
-  #exited(code: number | null): void {
-    if (this.#state === 'stopping' || this.#state === 'stopped') return;
-    if (this.spec.mayFinish === true && code === 0) {
-      this.#state = 'finished';
+  #exited(child: ChildProcess, code: number | null): void {
+    // What it had started itself goes with it, or the next life would find it in the way.
+    if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+    if (this.spec.mayFinish === true && code === 0 && this.#is('starting', 'running')) {
+      this.#to('finished');
       this.#finish();
       return;
     }
-    // While it is starting, whoever started it hears of it and decides.
-    if (this.#state !== 'running') return;
-    this.#state = 'restarting';
-    this.#restarting = this.#relaunch();
+    // While starting, whoever waits for the start hears of it.
+    if (!this.#is('running')) return;
+    this.#to('restarting');
+    this.#settled = this.#relaunch();
   }
 
   async #relaunch(): Promise<void> {
-    let last: TributaryError | undefined;
     for (;;) {
       const now = Date.now();
       this.#restarts = this.#restarts.filter((at) => at > now - RESTART_WINDOW_MS);
       if (this.#restarts.length >= MAX_RESTARTS) {
-        this.#state = 'failed';
-        this.#onFailure(
-          last ?? (await this.#failure(`ended ${MAX_RESTARTS} times within a minute`)),
-        );
-        return;
+        return this.#giveUp(await this.#failure(`ended ${MAX_RESTARTS + 1} times within a minute`));
       }
-      await delay(FIRST_RESTART_DELAY_MS * 2 ** this.#restarts.length);
-      if (this.#state !== 'restarting') return;
+      this.#backoff = new AbortController();
+      await delay(FIRST_RESTART_DELAY_MS * 2 ** this.#restarts.length, undefined, {
+        signal: this.#backoff.signal,
+      }).catch(() => undefined);
+      if (!this.#is('restarting')) return;
       this.#restarts.push(now);
+      this.#to('starting');
       try {
-        await this.#launch();
-        return;
+        return await this.#launch();
       } catch (error) {
-        if ((this.#state as ProcessState) === 'stopping') return;
-        // It may only have been too slow: two of it would fight over the port.
-        await this.kill();
-        last = error instanceof TributaryError ? error : undefined;
-        this.#state = 'restarting';
+        if (!this.#is('starting')) return;
+        const hangs = this.#child !== undefined && !hasEnded(this.#child);
+        await this.#end('SIGKILL');
+        if (!this.#is('starting')) return;
+        this.#to('restarting');
+        // One that ran into its deadline, or cannot be launched at all, gets no further chance.
+        if (hangs) {
+          return this.#giveUp(
+            error instanceof TributaryError ? error : await this.#failure(describeError(error)),
+          );
+        }
       }
     }
   }
 
+  #giveUp(error: TributaryError): void {
+    if (!this.#is('restarting')) return;
+    this.#to('failed');
+    // Whatever the listener does, it is not a part of this process's life.
+    queueMicrotask(() => this.#onFailure(error));
+  }
+
+  async #stop(signal: NodeJS.Signals): Promise<void> {
+    if (this.#is('stopped')) return;
+    if (!this.#is('stopping')) {
+      this.#to('stopping');
+      this.#stopped = this.#wind(signal);
+    }
+    await this.#stopped;
+  }
+
+  async #wind(signal: NodeJS.Signals): Promise<void> {
+    this.#backoff.abort();
+    await this.#end(signal);
+    await this.#settled;
+    await this.#records.remove(this.name);
+    this.#to('stopped');
+  }
+
+  /** Ends the child and its group; resolves when the child is gone. */
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined || hasEnded(child)) return;
+    const { pid } = child;
+    signalGroup(pid, signal);
+    const killer = setTimeout(() => signalGroup(pid, 'SIGKILL'), this.spec.graceMs);
+    await this.#ended;
+    clearTimeout(killer);
+  }
+
   async #failure(what: string): Promise<TributaryError> {
-    if (this.#state === 'starting') this.#state = 'failed';
-    const text = await readFile(this.spec.logFile, 'utf8').catch(() => '');
-    const end = text.trim().split('\n').slice(-LOG_LINES_IN_MESSAGE);
+    const { logFile } = this.spec;
+    const lines = await lastLines(logFile, this.#logFrom, LINES_IN_MESSAGE);
+    const log = lines.map((line) => `\n    ${line}`).join('');
     return new TributaryError(
       'STACK_FAILED',
-      `${this.name} ${what}; the end of ${this.spec.logFile}:\n${end.map((line) => `    ${line}`).join('\n')}`,
+      `${this.name} ${what}; ${lines.length === 0 ? 'it said nothing' : 'the end of what it said'} (${logFile})${log}`,
     );
   }
 }

@@ -74,7 +74,7 @@ export function composeFile(): string {
       volumes: ['./.tributary/jars/plugins:/plugins:ro'],
       ports: ['127.0.0.1:18083:8083'],
       depends_on: healthy('kafka', 'registry'),
-      healthcheck: check('curl -fs http://localhost:8083/connectors'),
+      healthcheck: check('curl -fs http://localhost:8083/health'),
     },
     clickhouse: {
       image: IMAGES.clickhouse,

@@ -13,13 +13,13 @@ export interface MigrateOptions {
   readonly cluster?: string;
   /** Where the files are, for tests; `warehouse/migrations/` when not given. */
   readonly folder?: URL;
+  /** Age in seconds from which a lock belongs to a process that died: no migration lasts so long. */
+  readonly staleLockSeconds?: number;
 }
 
 const LOCK = 'ops.migration_lock';
 const TABLE_ALREADY_EXISTS = '57';
-const UNKNOWN_TABLE = '60';
 const POLL_MS = 100;
-/** A lock this old belongs to a process that died: no migration takes so long. */
 const STALE_LOCK_SECONDS = 120;
 
 /**
@@ -108,17 +108,19 @@ async function pending(
 async function withLock<T>(
   client: ClickHouseClient,
   run: (statement: string) => Promise<unknown>,
-  { log, signal }: MigrateOptions,
+  { log, signal, staleLockSeconds = STALE_LOCK_SECONDS }: MigrateOptions,
   work: () => Promise<T>,
 ): Promise<T> {
   for (;;) {
-    try {
-      await run(`CREATE TABLE ${LOCK} (locked UInt8) ENGINE = Memory`);
-      break;
-    } catch (error) {
-      if (messageCode(error) !== TABLE_ALREADY_EXISTS) throw error;
-    }
-    if (await isStale(client)) {
+    const age = await lockAge(client);
+    if (age === undefined) {
+      try {
+        await run(`CREATE TABLE ${LOCK} (locked UInt8) ENGINE = Memory`);
+        break;
+      } catch (error) {
+        if (messageCode(error) !== TABLE_ALREADY_EXISTS) throw error;
+      }
+    } else if (age >= staleLockSeconds) {
       log.warn('lock of a dead migration taken over');
       await run(`DROP TABLE IF EXISTS ${LOCK} SYNC`);
     } else {
@@ -137,19 +139,15 @@ async function withLock<T>(
   }
 }
 
-async function isStale(client: ClickHouseClient): Promise<boolean> {
-  try {
-    const result = await client.query({
-      query: `SELECT now() - metadata_modification_time > ${STALE_LOCK_SECONDS} AS stale
-              FROM system.tables WHERE concat(database, '.', name) = '${LOCK}'`,
-      format: 'JSONEachRow',
-    });
-    const [row] = await result.json<{ stale: number }>();
-    return row?.stale === 1;
-  } catch (error) {
-    if (messageCode(error) === UNKNOWN_TABLE) return false;
-    throw error;
-  }
+/** Seconds since the lock was taken; undefined when it is free. */
+async function lockAge(client: ClickHouseClient): Promise<number | undefined> {
+  const result = await client.query({
+    query: `SELECT toInt32(now() - metadata_modification_time) AS age
+            FROM system.tables WHERE concat(database, '.', name) = '${LOCK}'`,
+    format: 'JSONEachRow',
+  });
+  const [row] = await result.json<{ age: number }>();
+  return row?.age;
 }
 
 /** `CREATE DATABASE|TABLE [IF NOT EXISTS] name` with the cluster behind the name. */

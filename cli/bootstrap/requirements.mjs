@@ -22,8 +22,8 @@ export function requireNode() {
   );
 }
 
-/** @throws Missing without Java >= 17 or Maven on the PATH */
-export function requireJvm() {
+/** @throws Missing without Java >= 17 on the PATH */
+export function requireJava() {
   const java = spawnSync('java', ['-version'], { encoding: 'utf8' });
   if (java.error !== undefined || java.status !== 0) {
     throw new Missing(
@@ -36,6 +36,10 @@ export function requireJvm() {
   if (!(major >= LEAST_JAVA)) {
     throw new Missing(`Java ${major} is too old: install a JDK ${LEAST_JAVA} or newer.`);
   }
+}
+
+/** What jars are fetched and built with. @throws Missing without it on the PATH */
+export function requireMaven() {
   const javac = spawnSync('javac', ['-version'], { encoding: 'utf8' });
   if (javac.error !== undefined || javac.status !== 0) {
     throw new Missing(

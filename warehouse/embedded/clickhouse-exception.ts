@@ -39,9 +39,8 @@ export function toClickHouseException(error: unknown): ClickHouseException {
     text = outer[2] ?? '';
   }
   for (;;) {
-    const suffix = /^(.*?)\s*\((?:version [^()]*(?:\([^()]*\))?|([A-Z][A-Z0-9_]{2,}))\)\s*$/s.exec(
-      text,
-    );
+    const suffix =
+      /^(.*?)\s*\((?:version [^()]*(?:\([^()]*\))?|([A-Z][A-Z0-9_]{2,}))\)\.?\s*$/s.exec(text);
     if (suffix === null) break;
     text = suffix[1] ?? '';
     type = suffix[2] ?? type;

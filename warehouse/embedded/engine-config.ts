@@ -39,7 +39,7 @@ const ANALYST_FIXED = [
   'into_outfile_create_parent_directories',
 ];
 
-/** Prepares the data directory and writes the engine's configuration into it. */
+/** Makes the data directory and writes the engine's configuration into it. */
 export async function prepareDataDirectory(path: string): Promise<DataDirectory> {
   const root = resolve(path);
   const directory = {
@@ -48,13 +48,17 @@ export async function prepareDataDirectory(path: string): Promise<DataDirectory>
     config: join(root, 'config', 'config.xml'),
   };
   const users = join(root, 'config', 'users.xml');
-  await rm(directory.scratch, { recursive: true, force: true });
   await mkdir(directory.engine, { recursive: true });
-  await mkdir(directory.scratch, { recursive: true, mode: 0o700 });
   await mkdir(join(root, 'config'), { recursive: true });
   await writeFile(users, usersXml());
   await writeFile(directory.config, serverXml(users));
   return directory;
+}
+
+/** Empties the scratch folder; only for who holds the engine's lock on the directory. */
+export async function emptyScratch(directory: DataDirectory): Promise<void> {
+  await rm(directory.scratch, { recursive: true, force: true });
+  await mkdir(directory.scratch, { recursive: true, mode: 0o700 });
 }
 
 /** Small caches and few threads: this is for a machine that does other things too. */

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { drainPending } from 'chdb';
+import { TributaryError } from '#runtime/errors.ts';
 import {
   ANALYST_PROFILE,
   ANALYST_ROLE,
+  emptyScratch,
   prepareDataDirectory,
   type DataDirectory,
 } from './engine-config.ts';
@@ -62,25 +64,34 @@ export class Engine {
   /**
    * Opens the data directory. One engine per process.
    *
-   * @throws ClickHouseException when the directory belongs to a running engine or cannot be read
+   * @throws TributaryError `STACK_FAILED` when a running engine has the directory, or it is damaged
    */
   static async open(path: string): Promise<Engine> {
     const directory = await prepareDataDirectory(path);
+    let control: Lane;
+    try {
+      control = await Lane.open({
+        name: 'control',
+        dataDir: directory.engine,
+        settings: new Map([...LIKE_A_SERVER, ['config-file', directory.config]]),
+        setup: '',
+        pipe: new ResultPipe(pipePath(directory, 'control')),
+      });
+    } catch (error) {
+      throw new TributaryError(
+        'STACK_FAILED',
+        `the warehouse cannot open its data in ${path}: another process has it in use, or it is damaged`,
+        { cause: error, fix: 'The engine tells which on the line before; end the other process.' },
+      );
+    }
+    await emptyScratch(directory);
     const names = [
-      'control',
       ...Object.entries(LANES).flatMap(([purpose, size]) =>
         Array.from({ length: size }, (_, place) => `${purpose}-${place}`),
       ),
       ...Array.from({ length: MAX_SESSIONS }, (_, place) => `session-${place}`),
     ];
     await makePipes(names.map((name) => pipePath(directory, name)));
-    const control = await Lane.open({
-      name: 'control',
-      dataDir: directory.engine,
-      settings: new Map([...LIKE_A_SERVER, ['config-file', directory.config]]),
-      setup: '',
-      pipe: new ResultPipe(pipePath(directory, 'control')),
-    });
     return new Engine(directory, control, await readFacts(control));
   }
 

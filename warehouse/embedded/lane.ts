@@ -100,6 +100,8 @@ export class Lane {
     try {
       return await this.#session.queryAsync(sql, { format });
     } catch (error) {
+      // The engine keeps a failed query, with all its memory, until the connection's next one.
+      await this.#session.queryAsync('SELECT 1').catch(() => undefined);
       throw toClickHouseException(error);
     }
   }

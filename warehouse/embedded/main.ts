@@ -29,6 +29,7 @@ const configSchema = z.object({
 /** How long queries under way may take to end when the process is asked to stop. */
 const DRAIN_MS = 10_000;
 
+const IDLE_CHECK_MS = 50;
 /** How long the engine may take to end what it is still running. */
 const CLOSE_MS = 5_000;
 
@@ -73,9 +74,11 @@ async function main(): Promise<never> {
     if (!signal.aborted) await once(signal, 'abort');
     const closed = once(server, 'close');
     server.close();
-    server.closeIdleConnections();
+    // Connections become idle one by one, as their queries end.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
     await closed;
+    clearInterval(idle);
     clearTimeout(deadline);
     sessions.close();
     if (await settlesWithin(engine.close(), CLOSE_MS)) return;

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import {
@@ -36,6 +35,7 @@ export const NO_SUMMARY: Summary = {
 };
 
 const GZIP_LEVEL = 3;
+const SEND_TIMEOUT_MS = 30_000;
 const TAG_BYTES = 8;
 
 /** The answer to one query: headers once, then the result, then perhaps a failure after all. */
@@ -45,6 +45,9 @@ export class QueryResponse {
   readonly #encoding: string | undefined;
   /** Marks an exception in the middle of a result, so that a value cannot be taken for one. */
   readonly #tag = randomBytes(TAG_BYTES).toString('hex');
+  /** Resolves when the connection is done with this response, sent or not. */
+  readonly #closed: Promise<void>;
+  #hasBegun = false;
   #compressor: BrotliCompress | Deflate | Gzip | undefined;
 
   /** @param encoding - Content-Encoding that the client takes, if any */
@@ -55,14 +58,16 @@ export class QueryResponse {
     this.#response = response;
     this.#version = options.version;
     this.#encoding = options.encoding;
+    this.#closed = new Promise((resolve) => response.once('close', resolve));
     response.setHeader('X-ClickHouse-Query-Id', options.queryId);
     response.setHeader('X-ClickHouse-Timezone', options.timezone);
     response.setHeader('X-ClickHouse-Server-Display-Name', hostname());
     response.setHeader('X-ClickHouse-Exception-Tag', this.#tag);
   }
 
+  /** Whether the result is on its way, so that its status can no longer change. */
   get hasBegun(): boolean {
-    return this.#response.headersSent;
+    return this.#hasBegun;
   }
 
   /** Sends a whole result. */
@@ -86,13 +91,17 @@ export class QueryResponse {
     }
     const target = this.#compressor ?? this.#response;
     if (piece.length === 0 || target.write(piece) || this.#response.destroyed) return;
-    await Promise.race([once(target, 'drain'), once(this.#response, 'close')]);
+    // A client that takes nothing for so long is as good as gone, and it keeps a lane busy.
+    const patience = setTimeout(() => this.#response.destroy(), SEND_TIMEOUT_MS);
+    const drained = new Promise((resolve) => target.once('drain', resolve));
+    await Promise.race([drained, this.#closed]);
+    clearTimeout(patience);
   }
 
+  /** Ends the result; resolves when it is out. */
   async end(): Promise<void> {
-    const closed = this.#response.destroyed ? undefined : once(this.#response, 'close');
     (this.#compressor ?? this.#response).end();
-    await closed;
+    await this.#closed;
   }
 
   /**
@@ -123,6 +132,7 @@ export class QueryResponse {
   }
 
   #head(format: string, summary: Summary): void {
+    this.#hasBegun = true;
     this.#response.setHeader('X-ClickHouse-Summary', JSON.stringify(wireSummary(summary)));
     this.#response.setHeader('X-ClickHouse-Format', format);
     this.#response.setHeader('Content-Type', contentType(format));

@@ -21,7 +21,8 @@ export async function runWithThreads(threads: number): Promise<never> {
 /** Ends this process when the one that started it through {@link runWithThreads} is gone. */
 export function endWithParent(): void {
   if (process.channel === undefined) return;
-  process.on('disconnect', () => process.exit(1));
+  // Not exit(): that waits for the engine's queries, and nobody is left to wait for them.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   // Listening must not keep the process alive by itself.
   process.channel.unref();
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ChdbResult } from 'chdb';
+import { Cancellation } from './cancellation.ts';
 import type { Lane } from './lane.ts';
 import { HELD_BACK_BYTES, MAX_HELD_BACK_BYTES } from './limits.ts';
 import type { Summary } from './query-response.ts';
@@ -31,29 +32,26 @@ export async function streamResult(
     (result): Outcome => ({ result }),
     (error: unknown): Outcome => ({ error }),
   );
-  let isOver = false;
-  let cancelled: Promise<void> = Promise.resolve();
-  const cancel = () => {
-    if (!isOver) cancelled = job.engine.cancel(lane).catch(() => undefined);
-  };
+  const cancellation = new Cancellation(() => job.engine.cancel(lane));
+  const onGone = () => cancellation.begin();
+  signal.addEventListener('abort', onGone, { once: true });
+  if (signal.aborted) onGone();
   void outcome.then(() => {
-    isOver = true;
+    cancellation.end();
     lane.pipe.finish();
   });
-  signal.addEventListener('abort', cancel, { once: true });
-  if (signal.aborted) cancel();
   try {
     await send(job, reader, outcome, format);
   } catch (error) {
-    cancel();
+    cancellation.begin();
     throw error;
   } finally {
-    signal.removeEventListener('abort', cancel);
+    signal.removeEventListener('abort', onGone);
     // The lane is busy until the engine has let go of it, whatever became of the client.
     reader.resume();
     await outcome;
     // Nor may a cancellation that comes late hit whoever has the lane next.
-    await cancelled;
+    await cancellation.settled;
     reader.destroy();
   }
 }

@@ -62,7 +62,8 @@ export async function startEmbeddedWarehouse(
         CLICKHOUSE_DATA_DIR: dataDir,
         CLICKHOUSE_HTTP_PORT: String(port),
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // The channel ends the server when the test process dies, however it dies.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
