@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { describeError, messageCode, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
+import { onCluster } from './on-cluster.ts';
 import { readMigrationFiles, type MigrationFile } from './migration-files.ts';
 
 /** What {@link migrate} is told. */
@@ -16,6 +17,9 @@ export interface MigrateOptions {
   /** Age in seconds from which a lock belongs to a process that died: no migration lasts so long. */
   readonly staleLockSeconds?: number;
 }
+
+/** Runs a statement, on the cluster if there is one. */
+type Run = (statement: string, signal?: AbortSignal) => Promise<unknown>;
 
 const LOCK = 'ops.migration_lock';
 const TABLE_ALREADY_EXISTS = '57';
@@ -39,10 +43,10 @@ export async function migrate(
   options: MigrateOptions,
 ): Promise<string[]> {
   const files = await readMigrationFiles(options.folder);
-  const run = (statement: string) =>
+  const run: Run = (statement, signal = options.signal) =>
     client.command({
-      query: onCluster(statement, options.cluster),
-      abort_signal: options.signal,
+      query: options.cluster === undefined ? statement : onCluster(statement, options.cluster),
+      abort_signal: signal,
       clickhouse_settings: { wait_end_of_query: 1 },
     });
   await run(`CREATE DATABASE IF NOT EXISTS ops COMMENT 'What the pipeline tells of its own work'`);
@@ -100,14 +104,14 @@ async function pending(
 }
 
 /**
- * The lock is a table: CREATE TABLE without IF NOT EXISTS succeeds for one process alone, on a
- * single server and, in a Replicated database, on a cluster. ClickHouse has no other
- * compare-and-set. A process that dies leaves the table behind; whoever finds it older than any
- * migration lasts drops it and tries again like everybody else.
+ * The lock is a table: CREATE TABLE without IF NOT EXISTS succeeds for one process alone, because
+ * a server has one table of a name, and a cluster runs its ON CLUSTER statements in one order on
+ * every node. ClickHouse has no other compare-and-set. A process that dies leaves the table behind;
+ * whoever finds it older than any migration lasts drops it and tries again like everybody else.
  */
 async function withLock<T>(
   client: ClickHouseClient,
-  run: (statement: string) => Promise<unknown>,
+  run: Run,
   { log, signal, staleLockSeconds = STALE_LOCK_SECONDS }: MigrateOptions,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -131,7 +135,7 @@ async function withLock<T>(
     return await work();
   } finally {
     try {
-      await client.command({ query: `DROP TABLE IF EXISTS ${LOCK} SYNC` });
+      await run(`DROP TABLE IF EXISTS ${LOCK} SYNC`, new AbortController().signal);
     } catch (error) {
       // The next one waits for it to get old; what was applied stays applied.
       log.warn({ reason: describeError(error) }, 'lock of the migration not removed');
@@ -148,13 +152,4 @@ async function lockAge(client: ClickHouseClient): Promise<number | undefined> {
   });
   const [row] = await result.json<{ age: number }>();
   return row?.age;
-}
-
-/** `CREATE DATABASE|TABLE [IF NOT EXISTS] name` with the cluster behind the name. */
-function onCluster(statement: string, cluster: string | undefined): string {
-  if (cluster === undefined) return statement;
-  return statement.replace(
-    /^((?:CREATE|DROP|ALTER)\s+(?:DATABASE|TABLE|VIEW|MATERIALIZED\s+VIEW)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?[\w.`]+)/i,
-    (head) => `${head} ON CLUSTER ${cluster}`,
-  );
 }

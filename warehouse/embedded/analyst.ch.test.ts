@@ -25,8 +25,7 @@ beforeAll(async () => {
     "INSERT INTO shop.orders VALUES (1, 10.50, 'a'), (2, 20, 'b')",
     'CREATE VIEW shop.totals AS SELECT sum(total) AS total FROM shop.orders',
   ]) {
-    const response = await ask('default', query);
-    expect(response.status).toBe(200);
+    await ask('default', query);
   }
 });
 
@@ -219,12 +218,10 @@ describe('what the analyst cannot do', () => {
     }
     const roles = await ask('analyst', 'SELECT currentRoles()', { session_id: 'climber' });
     expect(await roles.text()).toBe("['analyst']\n");
-    for (const { length } of [{ length: 6 }]) {
-      const all = await Promise.all(
-        Array.from({ length }, async () => (await ask('analyst', 'SELECT currentRoles()')).text()),
-      );
-      expect(new Set(all)).toEqual(new Set(["['analyst']\n"]));
-    }
+    const all = await Promise.all(
+      Array.from({ length: 6 }, async () => (await ask('analyst', 'SELECT currentRoles()')).text()),
+    );
+    expect(new Set(all)).toEqual(new Set(["['analyst']\n"]));
   });
 
   test('lift its bounds, by parameter, clause, statement or profile', async () => {
@@ -331,6 +328,8 @@ describe('what the analyst cannot do', () => {
     await expectRefused('SELECT * FROM {d:Identifier}.processes', { param_d: 'system' });
     await expectRefused('SELECT * FROM {t:Identifier}', { param_t: 'system.processes' });
     await expectRefused('USE system', { session_id: 'looker' });
+    const home = await ask('analyst', 'SELECT currentDatabase()', { session_id: 'looker' });
+    expect(await home.text()).toBe('default\n');
   });
 
   test('use the machine up', async () => {
