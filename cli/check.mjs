@@ -29,11 +29,15 @@ function run(args) {
 /** Passed and failed tests of a Vitest JSON report. A project that ran nothing has failed. */
 function countTests(file) {
   try {
-    const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests } = JSON.parse(
+    const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(
       readFileSync(file, 'utf8'),
     );
-    // A file that could not be loaded has no tests to fail.
-    const failed = numFailedTests === 0 && numFailedTestSuites > 0 ? 1 : numFailedTests;
+    // A file that could not be loaded or set up has failed, although none of its tests has.
+    const brokenFiles = testResults.filter(
+      ({ status, assertionResults }) =>
+        status === 'failed' && assertionResults.every((result) => result.status !== 'failed'),
+    ).length;
+    const failed = numFailedTests + brokenFiles;
     if (numPassedTests + failed === 0) return { passed: 0, failed: 1, skipped: numPendingTests };
     return { passed: numPassedTests, failed, skipped: numPendingTests };
   } catch {

@@ -35,6 +35,7 @@ export class RunningCli {
   readonly child: ChildProcess;
   output = '';
   readonly #exit: Promise<number | null>;
+  #wake: () => void = () => undefined;
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
     this.child = spawn(process.execPath, [resolve(ROOT, 'cli', 'tributary.mjs'), ...args], {
@@ -44,6 +45,7 @@ export class RunningCli {
     });
     const keep = (chunk: Buffer) => {
       this.output += chunk.toString();
+      this.#wake();
     };
     this.child.stdout?.on('data', keep);
     this.child.stderr?.on('data', keep);
@@ -61,8 +63,7 @@ export class RunningCli {
       const ended = await Promise.race([
         this.#exit.then(() => true),
         new Promise<boolean>((done) => {
-          this.child.stdout?.once('data', () => done(false));
-          this.child.stderr?.once('data', () => done(false));
+          this.#wake = () => done(false);
         }),
       ]);
       if (ended && !this.output.includes(text)) {

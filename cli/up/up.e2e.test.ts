@@ -134,7 +134,7 @@ test('what is wrong is said in a line or two, with what to do, and exit code 2',
   expect(await misspelt.exit()).toBe(2);
   expect(misspelt.output).toContain('TRIBUTARY_PORT_OFSET');
 
-  const noJava = run(here, ['up', '--once'], { PATH: join(process.execPath, '..') });
+  const noJava = run(here, ['up', '--once'], { PATH: here.stateDir });
   expect(await noJava.exit()).toBe(2);
   expect(noJava.output.trim().split('\n')).toHaveLength(1);
   expect(noJava.output).toMatch(/Java is missing: install a JDK 17/);
