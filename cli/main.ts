@@ -13,7 +13,7 @@ const SAME_SIGNAL_MS = 1_000;
 /** Failures of whoever called us, before anything was done. */
 const USAGE_CODES = new Set(['CONFIG_INVALID', 'CATALOG_INVALID', 'PORT_TAKEN']);
 
-/** Aborts on the first SIGINT or SIGTERM; a second one, later, ends the process at once. */
+/** Aborts on the first SIGINT, SIGTERM or SIGHUP; a second one, later, ends the process at once. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   let firstAt = 0;
@@ -27,6 +27,8 @@ function stopSignal(): AbortSignal {
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  // The terminal was closed.
+  process.on('SIGHUP', onSignal);
   return controller.signal;
 }
 

@@ -1,13 +1,20 @@
+import { createHash } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ANALYST_BOUNDS, MAX_SERVER_MEMORY_BYTES } from './limits.ts';
+
+const SHARED_MEMORY = '/dev/shm';
+const ID_LENGTH = 16;
 
 /** Where the parts of a data directory are. */
 export interface DataDirectory {
   /** The engine's own: tables and their metadata. */
   readonly engine: string;
-  /** Named pipes and the data of inserts under way; emptied at every start. */
+  /** Named pipes and the data of large inserts under way; emptied at every start. */
   readonly scratch: string;
+  /** The data of small inserts under way, in memory where the system has such a folder. */
+  readonly quick: string;
   /** The engine's configuration file. */
   readonly config: string;
 }
@@ -45,6 +52,7 @@ export async function prepareDataDirectory(path: string): Promise<DataDirectory>
   const directory = {
     engine: join(root, 'engine'),
     scratch: join(root, 'scratch'),
+    quick: quickFolder(root),
     config: join(root, 'config', 'config.xml'),
   };
   const users = join(root, 'config', 'users.xml');
@@ -55,10 +63,34 @@ export async function prepareDataDirectory(path: string): Promise<DataDirectory>
   return directory;
 }
 
-/** Empties the scratch folder; only for who holds the engine's lock on the directory. */
-export async function emptyScratch(directory: DataDirectory): Promise<void> {
-  await rm(directory.scratch, { recursive: true, force: true });
-  await mkdir(directory.scratch, { recursive: true, mode: 0o700 });
+/** Empties the folders for passing things; only for who holds the engine's lock on the directory. */
+export async function emptyScratch({ scratch, quick }: DataDirectory): Promise<void> {
+  await removeScratch({ scratch, quick });
+  for (const folder of [scratch, quick]) await mkdir(folder, { recursive: true, mode: 0o700 });
+}
+
+/** Removes them, at the end. */
+export async function removeScratch(
+  directory: Pick<DataDirectory, 'scratch' | 'quick'>,
+): Promise<void> {
+  for (const folder of [directory.scratch, directory.quick]) {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * A folder on a file system in memory: creating a file on disk waits for the journal when databases
+ * next door sync theirs, and every small insert is a file for a moment. One per data directory, so
+ * that what a killed process left is found by the next.
+ */
+function quickFolder(root: string): string {
+  try {
+    accessSync(SHARED_MEMORY, constants.W_OK);
+  } catch {
+    return join(root, 'quick');
+  }
+  const id = createHash('sha256').update(root).digest('hex').slice(0, ID_LENGTH);
+  return join(SHARED_MEMORY, `tributary-warehouse-${id}`);
 }
 
 /** Small caches and few threads: this is for a machine that does other things too. */

@@ -6,10 +6,11 @@ import {
   ANALYST_ROLE,
   emptyScratch,
   prepareDataDirectory,
+  removeScratch,
   type DataDirectory,
 } from './engine-config.ts';
 import { LanePool } from './lane-pool.ts';
-import { Lane, type StatementContext } from './lane.ts';
+import { Lane, type Activity, type StatementContext } from './lane.ts';
 import { ANALYST_BOUNDS, LANES, MAX_SESSIONS } from './limits.ts';
 import { makePipes, ResultPipe } from './result-pipe.ts';
 import { quoteText } from './sql-text.ts';
@@ -44,9 +45,16 @@ export class Engine {
   readonly directory: DataDirectory;
   readonly lanes: { readonly [purpose in keyof typeof LANES]: LanePool };
   readonly #control: Lane;
+  readonly #activity: Activity;
   #controlQueue: Promise<unknown> = Promise.resolve();
 
-  private constructor(directory: DataDirectory, control: Lane, facts: EngineFacts) {
+  private constructor(
+    directory: DataDirectory,
+    control: Lane,
+    facts: EngineFacts,
+    activity: Activity,
+  ) {
+    this.#activity = activity;
     this.directory = directory;
     this.facts = facts;
     this.#control = control;
@@ -68,6 +76,7 @@ export class Engine {
    */
   static async open(path: string): Promise<Engine> {
     const directory = await prepareDataDirectory(path);
+    const activity = { running: 0 };
     let control: Lane;
     try {
       control = await Lane.open({
@@ -76,6 +85,7 @@ export class Engine {
         settings: new Map([...LIKE_A_SERVER, ['config-file', directory.config]]),
         setup: '',
         pipe: new ResultPipe(pipePath(directory, 'control')),
+        activity,
       });
     } catch (error) {
       throw new TributaryError(
@@ -92,7 +102,12 @@ export class Engine {
       ...Array.from({ length: MAX_SESSIONS }, (_, place) => `session-${place}`),
     ];
     await makePipes(names.map((name) => pipePath(directory, name)));
-    return new Engine(directory, control, await readFacts(control));
+    return new Engine(directory, control, await readFacts(control), activity);
+  }
+
+  /** Whether statements are under way. An orderly exit of the process would wait for them. */
+  get isBusy(): boolean {
+    return this.#activity.running > 0;
   }
 
   /** Opens a further lane; `name` must be one that a pipe was made for. */
@@ -111,6 +126,7 @@ export class Engine {
       setup:
         rights === 'analyst' ? `SET ROLE ${ANALYST_ROLE}; SET profile = '${ANALYST_PROFILE}'` : '',
       pipe: new ResultPipe(pipePath(this.directory, name)),
+      activity: this.#activity,
     });
   }
 
@@ -141,6 +157,7 @@ export class Engine {
     for (const pool of Object.values(this.lanes)) pool.close();
     this.#control.close();
     await drainPending();
+    await removeScratch(this.directory);
   }
 }
 

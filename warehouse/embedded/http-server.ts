@@ -80,7 +80,7 @@ async function answer(
     }
     const { code, type } = toClickHouseException(error);
     log.warn({ query_id: queryId, code, kind: type }, 'query failed');
-    await response.fail(clientException(error, engine.directory.scratch));
+    await response.fail(clientException(error, engine.directory));
   } finally {
     // What was not read of a refused body; without this the connection could not be used again.
     incoming.resume();

@@ -23,6 +23,13 @@ export interface LaneOptions {
   /** Statements that complete a new connection, e.g. to lay rights down. */
   readonly setup: string;
   readonly pipe: ResultPipe;
+  /** Where the lane counts its statements under way. */
+  readonly activity: Activity;
+}
+
+/** Statements that the engine is working on now. */
+export interface Activity {
+  running: number;
 }
 
 const HOME_DATABASE = 'default';
@@ -97,12 +104,16 @@ export class Lane {
 
   /** Runs statements as they are; what they set stays. @throws ClickHouseException */
   async query(sql: string, format = 'TabSeparated'): Promise<ChdbResult> {
+    const { activity } = this.#options;
+    activity.running += 1;
     try {
       return await this.#session.queryAsync(sql, { format });
     } catch (error) {
       // The engine keeps a failed query, with all its memory, until the connection's next one.
       await this.#session.queryAsync('SELECT 1').catch(() => undefined);
       throw toClickHouseException(error);
+    } finally {
+      activity.running -= 1;
     }
   }
 

@@ -27,15 +27,11 @@ const configSchema = z.object({
 });
 
 /** How long queries under way may take to end when the process is asked to stop. */
-const DRAIN_MS = 10_000;
+const DRAIN_MS = 5_000;
 
 const IDLE_CHECK_MS = 50;
 /** How long the engine may take to end what it is still running. */
 const CLOSE_MS = 5_000;
-
-async function settlesWithin(work: Promise<void>, ms: number): Promise<boolean> {
-  return Promise.race([work.then(() => true), delay(ms, false)]);
-}
 
 async function main(): Promise<never> {
   const config = loadConfig(configSchema, process.env);
@@ -44,6 +40,11 @@ async function main(): Promise<never> {
   endWithParent();
   return runProcess(async (signal) => {
     const engine = await Engine.open(config.clickhouseDataDir);
+    // An exit joins all threads, and would wait for a query for as long as that takes. What was
+    // acknowledged is on disk, so leaving hard loses nothing.
+    process.on('exit', () => {
+      if (engine.isBusy) process.kill(process.pid, 'SIGKILL');
+    });
     const sessions = new HttpSessions(engine);
     const users = [
       {
@@ -81,10 +82,7 @@ async function main(): Promise<never> {
     clearInterval(idle);
     clearTimeout(deadline);
     sessions.close();
-    if (await settlesWithin(engine.close(), CLOSE_MS)) return;
-    // A query that cannot be ended. What was acknowledged is on disk; leaving hard loses nothing.
-    log.warn('a query did not end, leaving without it');
-    process.kill(process.pid, 'SIGKILL');
+    await Promise.race([engine.close(), delay(CLOSE_MS)]);
   }, log);
 }
 

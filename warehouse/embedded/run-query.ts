@@ -2,6 +2,7 @@ import type { ChdbResult } from 'chdb';
 import type { IncomingMessage } from 'node:http';
 import { checkAnalystStatement } from './analyst-guard.ts';
 import { ClickHouseException, toClickHouseException } from './clickhouse-exception.ts';
+import type { DataDirectory } from './engine-config.ts';
 import type { Engine, Rights } from './engine.ts';
 import type { HttpSessions } from './http-sessions.ts';
 import { readIncoming, type IncomingStatement } from './incoming-statement.ts';
@@ -37,7 +38,7 @@ export async function runQuery(job: QueryJob): Promise<void> {
   if (user.isAnalyst) await checkAnalyst(job, asked);
   if (isGet) refuseWriteByGet(asked);
   if (asked.kind === 'insert') {
-    await using data = await InsertData.receive(job.engine.directory.scratch, asked.begun, body);
+    await using data = await InsertData.receive(job.engine.directory, asked.begun, body);
     await onLane(job, 'insert', async (lane, run) => {
       const result = await run(lane, insertFromFile(asked.head, data.path), 'TabSeparated');
       await job.response.send('TabSeparated', Buffer.alloc(0), insertSummary(result, data.bytes));
@@ -152,13 +153,17 @@ async function* noBody(): AsyncGenerator<Buffer, void> {
 }
 
 /** The failure as the client is told it, without our own file names. */
-export function clientException(error: unknown, scratch: string): ClickHouseException {
+export function clientException(
+  error: unknown,
+  { scratch, quick }: DataDirectory,
+): ClickHouseException {
   const exception = toClickHouseException(error);
-  // Everything of ours in a message is a path in the scratch folder, which has no blanks of ours.
-  const [before = '', ...others] = exception.message.split(scratch);
-  const message = others.reduce(
-    (text, rest) => `${text}the request body${rest.replace(/^[\w/-]*/, '')}`,
-    before,
-  );
+  const message = [scratch, quick].reduce(withoutPaths, exception.message);
   return new ClickHouseException(exception.code, exception.type, message);
+}
+
+/** The text with paths in this folder replaced by what they are to the client. */
+function withoutPaths(text: string, folder: string): string {
+  const [before = '', ...others] = text.split(folder);
+  return before + others.map((rest) => rest.replace(/^[\w/-]*/, 'the request body')).join('');
 }

@@ -82,12 +82,12 @@ export async function startEmbeddedWarehouse(
   async function end(signal: NodeJS.Signals): Promise<number | null> {
     const ending = child;
     if (ending === undefined) return null;
-    child = undefined;
     if (ending.exitCode === null && ending.signalCode === null) {
       const exited = once(ending, 'exit');
       ending.kill(signal);
       await exited;
     }
+    child = undefined;
     return ending.exitCode;
   }
 
