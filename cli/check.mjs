@@ -7,11 +7,13 @@
  * Plain Node without dependencies: node_modules may not be there yet.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { ensureInstalled } from './bootstrap/install.mjs';
 
 const RESULTS = '.tributary/test-results';
 const PROJECTS = ['unit', 'pg', 'ch', 'e2e'];
+/** Of one failure, in the summary of all: enough to see what differs. */
+const FAILURE_LINES = 25;
 const STATIC_CHECKS = [
   ['types', ['node_modules/typescript/bin/tsc', '--noEmit']],
   ['lint', ['node_modules/oxlint/bin/oxlint', '--type-aware', '--deny-warnings']],
@@ -45,6 +47,20 @@ function countTests(file) {
   }
 }
 
+/** What failed and why, shortly, in a Vitest JSON report; nothing when there is no report. */
+function readFailures(file) {
+  if (!existsSync(file)) return [];
+  const { testResults } = JSON.parse(readFileSync(file, 'utf8'));
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    const causes = failed.map(({ fullName, failureMessages }) => [fullName, ...failureMessages]);
+    if (failed.length === 0 && message) causes.push([message]);
+    return causes.map((lines) =>
+      [name, ...lines.join('\n').split('\n').slice(0, FAILURE_LINES)].join('\n    '),
+    );
+  });
+}
+
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !PROJECTS.includes(name));
 if (unknown.length > 0) {
@@ -56,6 +72,7 @@ await ensureInstalled({ jvm: true });
 rmSync(RESULTS, { recursive: true, force: true });
 mkdirSync(RESULTS, { recursive: true });
 const outcomes = [];
+const failures = [];
 
 if (chosen.length === 0) {
   for (const [name, args] of STATIC_CHECKS) {
@@ -76,6 +93,7 @@ for (const project of chosen.length === 0 ? PROJECTS : chosen) {
     ...alone,
   ]);
   const counts = countTests(report);
+  failures.push(...readFailures(report));
   // Vitest can fail without a failed test: an unhandled rejection, a worker that died.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
   outcomes.push({ name: project, ...counts });
@@ -92,6 +110,7 @@ for (const { name, passed, failed, skipped } of outcomes) {
   total.skipped += skipped;
 }
 writeFileSync(`${RESULTS}/total.json`, JSON.stringify(total));
+writeFileSync(`${RESULTS}/failures.txt`, failures.map((text) => `${text}\n\n`).join(''));
 console.log(
   `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`,
 );
