@@ -90,7 +90,8 @@ export class Transformer implements RecordHandler {
     try {
       for (const record of batch.records) {
         if (pipe.lane.isHalted) return;
-        const item = await this.#workOf(pipe, record, batch);
+        const pending = this.#workOf(pipe, record, batch);
+        const item = pending instanceof Promise ? await pending : pending;
         if (item !== undefined) work.push(item);
         if (work.length >= RECORDS_PER_TURN) {
           this.#queue(pipe, work);
@@ -120,25 +121,55 @@ export class Transformer implements RecordHandler {
     pipe.lane.enqueue(work);
   }
 
-  /** What to do about one record; nothing when it was stored or queued before. */
-  async #workOf(pipe: Pipe, record: RawRecord, batch: RecordBatch): Promise<Work | undefined> {
+  /**
+   * What to do about one record; nothing when it was stored or queued before. At once, if neither
+   * registry nor warehouse has to be asked: a promise per record would cost more than the record.
+   */
+  #workOf(
+    pipe: Pipe,
+    record: RawRecord,
+    batch: RecordBatch,
+  ): Work | undefined | Promise<Work | undefined> {
     const queued = pipe.queued.get(record.partition);
     if (queued !== undefined && record.offset <= queued) return this.#redelivered(record);
     try {
-      if (!pipe.translator.isReady(record)) await pipe.translator.makeReady(record);
+      if (!pipe.translator.isReady(record)) return this.#workOnceReady(pipe, record, batch);
       const work = pipe.translator.translate(record);
       if (work.kind !== 'row') return work;
-      const fence =
-        pipe.fences.get(record.partition) ?? (await this.#fenceOf(pipe, work.plan, batch));
+      const fence = pipe.fences.get(record.partition);
+      if (fence === undefined) return this.#workOnceFenced(pipe, work, batch);
       return record.offset <= fence ? this.#redelivered(record) : work;
     } catch (error) {
-      if (!concernsOneRecord(error)) throw error;
-      await this.#options.deadLetters.write({ record, error }, this.#abandon.signal);
-      return { kind: 'skip', record };
+      return this.#setAside(record, error);
     }
   }
 
-  #redelivered(record: RawRecord): Work | undefined {
+  async #workOnceReady(
+    pipe: Pipe,
+    record: RawRecord,
+    batch: RecordBatch,
+  ): Promise<Work | undefined> {
+    try {
+      await pipe.translator.makeReady(record);
+    } catch (error) {
+      return this.#setAside(record, error);
+    }
+    return this.#workOf(pipe, record, batch);
+  }
+
+  async #workOnceFenced(pipe: Pipe, work: RowWork, batch: RecordBatch): Promise<Work | undefined> {
+    const fence = await this.#fenceOf(pipe, work.plan, batch);
+    return work.record.offset <= fence ? this.#redelivered(work.record) : work;
+  }
+
+  /** Keeps a record that cannot be applied. @throws the error, when it is not that record's */
+  async #setAside(record: RawRecord, error: unknown): Promise<Work> {
+    if (!concernsOneRecord(error)) throw error;
+    await this.#options.deadLetters.write({ record, error }, this.#abandon.signal);
+    return { kind: 'skip', record };
+  }
+
+  #redelivered(record: Pick<RawRecord, 'topic'>): Work | undefined {
     this.#options.metrics.redelivered.inc({ topic: record.topic });
     return undefined;
   }

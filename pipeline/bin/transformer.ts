@@ -38,7 +38,7 @@ const configSchema = z.object({
     .number()
     .int()
     .min(1_024)
-    .default(4_194_304)
+    .default(6_291_456)
     .describe('Most bytes of records behind one insert.'),
   flushIntervalMs: z.coerce
     .number()

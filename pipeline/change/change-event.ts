@@ -1,5 +1,5 @@
 import type { Lsn } from './lsn.ts';
-import type { RowImage } from './row-image.ts';
+import type { Columns } from './row-image.ts';
 
 /** Where and when a change happened at its source. */
 export interface ChangeOrigin {
@@ -13,10 +13,14 @@ export interface ChangeOrigin {
   readonly committedAtMicros: bigint;
 }
 
-/** One change of one table, as the pipeline understands it. */
+/**
+ * One change of one table, as the pipeline understands it. Columns are those after the change; of a
+ * delete only the key's, all that Postgres tells for certain.
+ */
 export type ChangeEvent =
-  | { readonly kind: 'snapshot'; readonly origin: ChangeOrigin; readonly image: RowImage }
-  | { readonly kind: 'insert'; readonly origin: ChangeOrigin; readonly image: RowImage }
-  | { readonly kind: 'update'; readonly origin: ChangeOrigin; readonly image: RowImage }
-  | { readonly kind: 'delete'; readonly origin: ChangeOrigin; readonly image: RowImage }
+  | {
+      readonly kind: 'snapshot' | 'insert' | 'update' | 'delete';
+      readonly origin: ChangeOrigin;
+      readonly columns: Columns;
+    }
   | { readonly kind: 'truncate'; readonly origin: ChangeOrigin };

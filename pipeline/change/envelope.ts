@@ -1,15 +1,7 @@
 import { TributaryError } from '#runtime/errors.ts';
 import type { ChangeEvent, ChangeOrigin } from './change-event.ts';
 import { lsn, parseDecimalLsn, type Lsn } from './lsn.ts';
-import type { Columns, ColumnValue, RowImage } from './row-image.ts';
-
-/**
- * What Debezium writes in place of an out-of-line value that the update left alone.
- *
- * @see Debezium documentation, PostgreSQL connector, `unavailable.value.placeholder`
- */
-const UNAVAILABLE = '__debezium_unavailable_value';
-const UNAVAILABLE_BYTES = Buffer.from(UNAVAILABLE);
+import type { Columns } from './row-image.ts';
 
 /** The parts of a decoded Debezium envelope that the pipeline reads. */
 export interface Envelope {
@@ -48,13 +40,13 @@ export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]):
   const origin = originOf(envelope);
   switch (envelope.op) {
     case 'r':
-      return { kind: 'snapshot', origin, image: imageOf(envelope.after) };
+      return { kind: 'snapshot', origin, columns: rowOf(envelope.after) };
     case 'c':
-      return { kind: 'insert', origin, image: imageOf(envelope.after) };
+      return { kind: 'insert', origin, columns: rowOf(envelope.after) };
     case 'u':
-      return { kind: 'update', origin, image: imageOf(envelope.after) };
+      return { kind: 'update', origin, columns: rowOf(envelope.after) };
     case 'd':
-      return { kind: 'delete', origin, image: keyImageOf(envelope.before, keyColumns) };
+      return { kind: 'delete', origin, columns: keyOf(envelope.before, keyColumns) };
     case 't':
       return { kind: 'truncate', origin };
     default:
@@ -93,31 +85,14 @@ export function commitLsnOf(sequence: string | null): Lsn | null {
   return match[1] === undefined ? null : parseDecimalLsn(match[1]);
 }
 
-function imageOf(columns: Columns | null): RowImage {
-  if (columns === null) {
-    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has no row after the change');
-  }
-  let unchanged: Set<string> | undefined;
-  for (const name in columns) {
-    if (isUnavailable(columns[name])) (unchanged ??= new Set()).add(name);
-  }
-  return unchanged === undefined
-    ? { kind: 'full', columns }
-    : { kind: 'partial', columns, unchanged };
+function rowOf(columns: Columns | null): Columns {
+  if (columns !== null) return columns;
+  throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has no row after the change');
 }
 
-function keyImageOf(columns: Columns | null, keyColumns: readonly string[]): RowImage {
+function keyOf(columns: Columns | null, keyColumns: readonly string[]): Columns {
   if (columns === null) {
     throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope of a delete has no key');
   }
-  return {
-    kind: 'key',
-    columns: Object.fromEntries(keyColumns.map((name) => [name, columns[name] ?? null])),
-  };
-}
-
-function isUnavailable(value: ColumnValue | undefined): boolean {
-  if (typeof value === 'string') return value === UNAVAILABLE;
-  if (Buffer.isBuffer(value)) return value.equals(UNAVAILABLE_BYTES);
-  return Array.isArray(value) && value.length === 1 && value[0] === UNAVAILABLE;
+  return Object.fromEntries(keyColumns.map((name) => [name, columns[name] ?? null]));
 }

@@ -13,17 +13,21 @@ export type ColumnValue =
 export type Columns = Readonly<Record<string, ColumnValue>>;
 
 /**
- * What of a row a change event carries.
+ * What Debezium writes in place of an out-of-line (TOAST) value that the update left alone and that
+ * Postgres therefore did not log.
  *
- * A column that is missing from a `partial` image was left alone by the update: its value is the
- * one the row had before, which is neither NULL nor empty.
+ * @see Debezium documentation, PostgreSQL connector, `unavailable.value.placeholder`
  */
-export type RowImage =
-  | { readonly kind: 'full'; readonly columns: Columns }
-  | {
-      readonly kind: 'partial';
-      readonly columns: Columns;
-      /** Unchanged out-of-line (TOAST) columns that Postgres did not log. */
-      readonly unchanged: ReadonlySet<string>;
-    }
-  | { readonly kind: 'key'; readonly columns: Columns };
+const UNAVAILABLE = '__debezium_unavailable_value';
+const UNAVAILABLE_BYTES = Buffer.from(UNAVAILABLE);
+
+/**
+ * Whether a value is the one the row had before, which the record does not tell. That is neither
+ * NULL nor empty.
+ */
+export function isUnavailable(value: ColumnValue): boolean {
+  if (typeof value === 'string') return value === UNAVAILABLE;
+  if (typeof value !== 'object') return false;
+  if (Buffer.isBuffer(value)) return value.equals(UNAVAILABLE_BYTES);
+  return Array.isArray(value) && value.length === 1 && value[0] === UNAVAILABLE;
+}

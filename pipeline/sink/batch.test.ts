@@ -39,7 +39,7 @@ const work: fc.Arbitrary<Work[]> = fc
         kind: 'row',
         record,
         plan: plans[plan] as TablePlan,
-        row: { cells: [], unchanged: [] },
+        row: { json: '[]', unchanged: [] },
         committedAtMicros: undefined,
       };
     }),

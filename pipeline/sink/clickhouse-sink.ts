@@ -103,7 +103,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
     },
 
     async insert(plan, rows, token) {
-      const body = Buffer.from(rows.map((row) => JSON.stringify(row.cells)).join(NEWLINE));
+      const body = Buffer.from(rows.map((row) => row.json).join(NEWLINE));
       // The change log last: what it holds counts as stored, after a crash too (`storedOffsets`).
       await insertInto(CURRENT, plan, body, token);
       await insertInto(CHANGES, plan, body, token);
@@ -119,7 +119,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
         .map((column, index) => `k${index} ${column.type.clickhouse}`)
         .join(', ');
       const list = rows
-        .map((row) => JSON.stringify(keyIndexes.map((index) => row.cells[index] ?? null)))
+        .map((cells) => JSON.stringify(keyIndexes.map((index) => cells[index] ?? null)))
         .join(NEWLINE);
       const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
         const result = await client.query({
@@ -146,7 +146,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
         const cells: Cell[] = [];
         keyIndexes.forEach((index, position) => (cells[index] = values[position] ?? null));
         byKey.set(
-          keyText(plan, { cells, unchanged: [] }),
+          keyText(plan, cells),
           new Map(
             indexes.map((index, position) => [index, values[keys.length + position] ?? null]),
           ),

@@ -1,5 +1,5 @@
 import type { Cell } from '../transform/column-type.ts';
-import { keyText, type Row } from '../transform/row.ts';
+import { cellsOf, completeRow, keyText, type Row } from '../transform/row.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
 import type { Sink } from './sink.ts';
 
@@ -20,14 +20,15 @@ export async function completeRows(
 ): Promise<CompletedRows> {
   if (rows.every((row) => row.unchanged.length === 0)) return rows;
 
-  const unknown = new Map<string, Row>();
+  const keyed = rows.map((row) => {
+    const cells = cellsOf(row);
+    return { row, cells, key: keyText(plan, cells) };
+  });
+  const unknown = new Map<string, readonly Cell[]>();
   const indexes = new Set<number>();
   const seen = new Set<string>();
-  for (const row of rows) {
-    const key = keyText(plan, row);
-    if (row.unchanged.length > 0 && !seen.has(key)) {
-      unknown.set(key, row);
-    }
+  for (const { row, cells, key } of keyed) {
+    if (row.unchanged.length > 0 && !seen.has(key)) unknown.set(key, cells);
     for (const index of row.unchanged) indexes.add(index);
     seen.add(key);
   }
@@ -37,16 +38,14 @@ export async function completeRows(
       : await lastValues(plan, [...unknown.values()], [...indexes]);
 
   const known = new Map<string, { get(index: number): Cell | undefined }>(stored);
-  return rows.map((row) => {
-    const key = keyText(plan, row);
+  return keyed.map(({ row, cells, key }) => {
     const before = known.get(key);
-    const cells = [...row.cells];
     for (const index of row.unchanged) {
       const value = before?.get(index);
       if (value === undefined) return undefined;
       cells[index] = value;
     }
     known.set(key, { get: (index) => cells[index] });
-    return { cells, unchanged: [] };
+    return row.unchanged.length === 0 ? row : completeRow(cells);
   });
 }

@@ -26,12 +26,12 @@ export interface Sink {
   insert(plan: TablePlan, rows: readonly Row[], token: string): Promise<void>;
 
   /**
-   * Values that rows had after their last stored change, of the columns at `indexes`, by key text
+   * Values that these rows had after their last stored change, of the columns at `indexes`, by key text
    * (see `keyText`). Rows that are not there are left out.
    */
   lastValues(
     plan: TablePlan,
-    rows: readonly Row[],
+    rows: readonly (readonly Cell[])[],
     indexes: readonly number[],
   ): Promise<ReadonlyMap<string, ReadonlyMap<number, Cell>>>;
 

@@ -113,7 +113,7 @@ test('times that ClickHouse would clamp without a word are refused', () => {
   expect(dateText(-25_567)).toBe('1900-01-01');
   expect(isRefused(() => dateText(-25_568))).toBe(true);
   expect(isRefused(() => dateText(2_147_483_647))).toBe(true);
-  expect(zonedTimestampText('2299-12-31T23:59:59.999999Z')).toBe('2299-12-31 23:59:59.999999');
+  expect(zonedTimestampText('2299-12-31T23:59:59.999999Z')).toBe('2299-12-31T23:59:59.999999');
   for (const outside of [
     'infinity',
     '-infinity',

@@ -2,15 +2,22 @@ import { messageCode, TributaryError } from '#runtime/errors.ts';
 import type { ChangeEvent } from '../change/change-event.ts';
 import { lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
+import { isUnavailable } from '../change/row-image.ts';
 import { packVersion, type Epoch } from '../change/version.ts';
 import type { Cell } from './column-type.ts';
 import { textOf } from './column-type.ts';
 import type { TablePlan } from './table-plan.ts';
 import { timestampText } from './temporal-text.ts';
 
-/** A change as one row of the warehouse: cells of the plan's columns, then of `OWN_COLUMNS`. */
+/**
+ * A change as one row of the warehouse: cells of the plan's columns, then of `OWN_COLUMNS`.
+ *
+ * Rows wait as the text they are sent as: one string each, where cells would be twenty objects for
+ * the garbage collector to follow.
+ */
 export interface Row {
-  readonly cells: Cell[];
+  /** The cells as a JSON array; see {@link cellsOf}. */
+  readonly json: string;
   /** Indexes of cells whose value is the one the row had before; to be filled in by the sink. */
   readonly unchanged: readonly number[];
 }
@@ -32,15 +39,15 @@ export type RowEvent = Exclude<ChangeEvent, { kind: 'truncate' }>;
  * @throws TributaryError `VALUE_REJECTED` naming the column, when its type cannot hold the value
  */
 export function rowOf(plan: TablePlan, event: RowEvent, position: Position, epoch: Epoch): Row {
-  const { image } = event;
+  const values = event.columns;
   const cells: Cell[] = [];
   let unchanged: number[] | undefined;
   for (const column of plan.columns) {
-    const value = image.columns[column.field] ?? null;
-    if (image.kind === 'partial' && image.unchanged.has(column.field)) {
-      (unchanged ??= []).push(cells.length);
+    const value = values[column.field] ?? null;
+    if (value === null) {
       cells.push(null);
-    } else if (value === null) {
+    } else if (isUnavailable(value)) {
+      (unchanged ??= []).push(cells.length);
       cells.push(null);
     } else {
       try {
@@ -51,7 +58,17 @@ export function rowOf(plan: TablePlan, event: RowEvent, position: Position, epoc
     }
   }
   cells.push(...ownCells(event, position, epoch));
-  return { cells, unchanged: unchanged ?? NONE };
+  return { json: JSON.stringify(cells), unchanged: unchanged ?? NONE };
+}
+
+/** A complete row of these cells. */
+export function completeRow(cells: readonly Cell[]): Row {
+  return { json: JSON.stringify(cells), unchanged: NONE };
+}
+
+/** The cells of a row. */
+export function cellsOf(row: Row): Cell[] {
+  return JSON.parse(row.json) as Cell[];
 }
 
 /** Cells of `OWN_COLUMNS`: what a change was, and where it stands in the commit order. */
@@ -70,9 +87,9 @@ export function ownCells(event: ChangeEvent, position: Position, epoch: Epoch): 
 }
 
 /** Text that is equal exactly for rows of the same primary key. */
-export function keyText(plan: TablePlan, row: Row): string {
+export function keyText(plan: TablePlan, cells: readonly Cell[]): string {
   return textOf(
-    plan.columns.flatMap((column, index) => (column.isKey ? [row.cells[index] ?? null] : [])),
+    plan.columns.flatMap((column, index) => (column.isKey ? [cells[index] ?? null] : [])),
   );
 }
 

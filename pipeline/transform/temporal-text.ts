@@ -11,6 +11,8 @@ const FIRST_YEAR = 1900;
 const LAST_YEAR = 2299;
 const FIRST_MILLIS = Date.UTC(FIRST_YEAR, 0, 1);
 const END_MILLIS = Date.UTC(LAST_YEAR + 1, 0, 1);
+const FIRST_MICROS = BigInt(FIRST_MILLIS) * 1_000n;
+const END_MICROS = BigInt(END_MILLIS) * 1_000n;
 
 /** `2024-02-29` from days since 1970. @throws TributaryError `VALUE_REJECTED` out of range */
 export function dateText(days: number): string {
@@ -25,24 +27,40 @@ export function dateText(days: number): string {
  * @throws TributaryError `VALUE_REJECTED` out of range
  */
 export function timestampText(micros: bigint): string {
-  let millis = micros / 1000n;
-  let rest = micros % 1000n;
-  if (rest < 0n) {
-    rest += 1000n;
-    millis -= 1n;
+  if (micros < FIRST_MICROS || micros >= END_MICROS) throw outOfRange('DateTime64');
+  // Of 58 bits and thus not exact as a number, but exact enough to find the second.
+  let second = Math.floor(Number(micros) / 1e6);
+  let fraction = Number(micros - BigInt(second) * MICROS_PER_SECOND);
+  if (fraction < 0) {
+    second -= 1;
+    fraction += 1e6;
+  } else if (fraction >= 1e6) {
+    second += 1;
+    fraction -= 1e6;
   }
-  if (millis < FIRST_MILLIS || millis >= END_MILLIS) throw outOfRange('DateTime64');
-  const iso = new Date(Number(millis)).toISOString();
-  return `${iso.slice(0, 10)} ${iso.slice(11, 23)}${rest.toString().padStart(3, '0')}`;
+  return `${secondText(second)}.${fraction.toString().padStart(6, '0')}`;
 }
 
-const ISO_UTC = /^(\d{4})-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/;
+let lastSecond = 0;
+let lastSecondText = '1970-01-01 00:00:00';
+
+/** `2024-02-29 12:34:56`; changes of one transaction, and of one second, come together. */
+function secondText(second: number): string {
+  if (second !== lastSecond) {
+    const iso = new Date(second * 1_000).toISOString();
+    lastSecondText = `${iso.slice(0, 10)} ${iso.slice(11, 19)}`;
+    lastSecond = second;
+  }
+  return lastSecondText;
+}
+
+const ISO_UTC = /^(?:19|2[0-2])\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/;
 
 /** Checks a UTC timestamp in ISO form and hands it on. @throws `VALUE_REJECTED` out of range */
 export function zonedTimestampText(iso: string): string {
-  const year = Number(ISO_UTC.exec(iso)?.[1] ?? Number.NaN);
-  if (!(year >= FIRST_YEAR && year <= LAST_YEAR)) throw outOfRange('DateTime64');
-  return `${iso.slice(0, 10)} ${iso.slice(11, -1)}`;
+  // ClickHouse reads the T as it reads a space.
+  if (!ISO_UTC.test(iso)) throw outOfRange('DateTime64');
+  return iso.slice(0, -1);
 }
 
 /** `24:00:00` or `12:34:56.123456` from microseconds since midnight. */
