@@ -9,9 +9,21 @@ import { localDefaults } from './local-environment.ts';
 
 /** A terminal and a parent may both pass on one Ctrl-C; within this time they are one. */
 const SAME_SIGNAL_MS = 1_000;
+const PARENT_CHECK_MS = 500;
 
 /** Failures of whoever called us, before anything was done. */
 const USAGE_CODES = new Set(['CONFIG_INVALID', 'CATALOG_INVALID', 'PORT_TAKEN']);
+
+/** npm that is ended does not tell what it has started. */
+function whenParentEnds(act: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, PARENT_CHECK_MS);
+  timer.unref();
+}
 
 /** Aborts on the first SIGINT, SIGTERM or SIGHUP; a second one, later, ends the process at once. */
 function stopSignal(): AbortSignal {
@@ -29,6 +41,7 @@ function stopSignal(): AbortSignal {
   process.on('SIGTERM', onSignal);
   // The terminal was closed.
   process.on('SIGHUP', onSignal);
+  if (process.env['npm_lifecycle_event'] !== undefined) whenParentEnds(() => controller.abort());
   return controller.signal;
 }
 

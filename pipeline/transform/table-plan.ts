@@ -104,7 +104,7 @@ export function planTable(input: {
     return {
       name,
       field: field.name,
-      stored: storedName(name, names),
+      stored: nameBeside(OWN_NAMES, name, names),
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
       type: nullable && !type.canBeNullable ? columnTypeOf('string') : type,
       nullable,
@@ -179,9 +179,13 @@ function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
 }
 
 /** A name for a source column that is neither one of ours nor another source column's. */
-function storedName(name: string, sourceNames: ReadonlySet<string>): string {
-  if (!OWN_NAMES.has(name)) return name;
-  let stored = `${name}_`;
-  while (OWN_NAMES.has(stored) || sourceNames.has(stored)) stored += '_';
-  return stored;
+export function nameBeside(
+  ours: ReadonlySet<string>,
+  name: string,
+  sourceNames: ReadonlySet<string>,
+): string {
+  if (!ours.has(name)) return name;
+  let free = `${name}_`;
+  while (ours.has(free) || sourceNames.has(free)) free += '_';
+  return free;
 }
