@@ -6,6 +6,7 @@ import {
   type AvroSchema,
 } from '../avro/avro-schema.ts';
 import type { ColumnValue } from '../change/row-image.ts';
+import { spellDate, spellTimestamp, spellZonedTimestamp } from './postgres-spelling.ts';
 import { dateText, timeText, timestampText, zonedTimestampText } from './temporal-text.ts';
 
 /** What a cell is on its way into ClickHouse: JSON, with big numbers and times as exact text. */
@@ -136,6 +137,16 @@ const BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
   },
 };
 
+const asText = (encode: (value: ColumnValue) => string): ColumnType => ({ ...TEXT, encode });
+
+/** Exact text of what Postgres holds and the types above do not. */
+const TEXT_BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
+  'io.debezium.time.Date': asText((value) => spellDate(numberOf(value))),
+  'io.debezium.time.Timestamp': asText((value) => spellTimestamp(bigintOf(value) * 1000n)),
+  'io.debezium.time.MicroTimestamp': asText((value) => spellTimestamp(bigintOf(value))),
+  'io.debezium.time.ZonedTimestamp': asText((value) => spellZonedTimestamp(textOf(value))),
+};
+
 const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
   boolean: passedAsIs('Bool'),
   int: passedAsIs('Int32'),
@@ -149,26 +160,34 @@ const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
 /**
  * Chooses the ClickHouse type of a column from its Avro schema. Total: what has no exact type of
  * its own is kept as exact text.
+ *
+ * @param keptAsText - that a numeric, date or timestamp, or the elements of an array of them, be
+ * exact text too, in the spelling of Postgres: ClickHouse's types hold less than Postgres's
  */
-export function columnTypeOf(fieldSchema: AvroSchema): ColumnType {
+export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): ColumnType {
   const { schema } = unwrapNullable(fieldSchema);
   if (typeof schema === 'string') return BY_AVRO_TYPE[schema] ?? TEXT;
   if (Array.isArray(schema) || !isAnnotated(schema)) return TEXT;
   const semantic = schema['connect.name'];
-  const known = semantic === undefined ? undefined : BY_SEMANTIC_NAME[semantic];
-  if (known !== undefined) return known;
+  if (semantic !== undefined) {
+    const known =
+      (keptAsText ? TEXT_BY_SEMANTIC_NAME[semantic] : undefined) ?? BY_SEMANTIC_NAME[semantic];
+    if (known !== undefined) return known;
+  }
   const parameters = schema['connect.parameters'] ?? {};
   const sourceType = parameters['__debezium.source.column.type'];
   // A type that the connector does not know comes as the bytes of its text.
   if (schema.type === 'bytes' && sourceType !== undefined && sourceType !== 'BYTEA') return TEXT;
   if (schema.type === 'string' && sourceType === 'NUMERIC') {
+    if (keptAsText) return NUMERIC_TEXT;
     return decimalType(
       Number(parameters['__debezium.source.column.length'] ?? 0),
       Number(parameters['__debezium.source.column.scale'] ?? 0),
     );
   }
   if (schema.type === 'int' && schema['connect.type'] === 'int16') return passedAsIs('Int16');
-  if (schema.type === 'array' && schema.items !== undefined) return arrayType(schema.items);
+  if (schema.type === 'array' && schema.items !== undefined)
+    return arrayType(schema.items, keptAsText);
   if (typeof schema.type === 'string' && !isRecord(schema))
     return BY_AVRO_TYPE[schema.type] ?? TEXT;
   return TEXT;
@@ -178,12 +197,19 @@ export function columnTypeOf(fieldSchema: AvroSchema): ColumnType {
 function decimalType(precision: number, scale: number): ColumnType {
   const fits =
     precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
-  return fits ? passedAsIs(`Decimal(${precision}, ${scale})`) : NUMERIC_TEXT;
+  if (!fits) return NUMERIC_TEXT;
+  const clickhouse = `Decimal(${precision}, ${scale})`;
+  return fromText(clickhouse, (text) => {
+    if (text in NUMERIC_SPECIALS) {
+      throw new TributaryError('VALUE_REJECTED', `a value is NaN, which ${clickhouse} cannot hold`);
+    }
+    return text;
+  });
 }
 
-function arrayType(items: AvroSchema): ColumnType {
+function arrayType(items: AvroSchema, keptAsText: boolean): ColumnType {
   const { nullable } = unwrapNullable(items);
-  const item = columnTypeOf(items);
+  const item = columnTypeOf(items, keptAsText);
   // A NULL element needs Nullable items, and arrays of arrays cannot have them: kept as text.
   if (!item.canBeNullable) return TEXT;
   return {

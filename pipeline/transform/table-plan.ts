@@ -47,6 +47,8 @@ export interface PlannedColumn {
   /** Name in the storage tables: differs from `name` only where that is one of ours. */
   readonly stored: string;
   readonly type: ColumnType;
+  /** Kept as text because the catalog says so (`text_columns`). */
+  readonly keptAsText: boolean;
   /** Whether the source allows NULL. */
   readonly nullable: boolean;
   readonly isKey: boolean;
@@ -87,6 +89,8 @@ export function planTable(input: {
   keySchema: AvroSchema | null;
   valueSchema: AvroSchema;
   schemaId: number;
+  /** Whether the catalog wants a column as exact text. */
+  isTextColumn: (column: string) => boolean;
 }): TablePlan {
   const keyFields = new Set(keyFieldsOf(input.keySchema));
   if (keyFields.size === 0) {
@@ -100,13 +104,15 @@ export function planTable(input: {
   const columns = fields.map((field): PlannedColumn => {
     const { nullable } = unwrapNullable(field.type);
     const name = sourceNameOf(field);
-    const type = columnTypeOf(field.type);
+    const keptAsText = input.isTextColumn(name);
+    const type = columnTypeOf(field.type, keptAsText);
     return {
       name,
       field: field.name,
       stored: storedName(name, names),
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
       type: nullable && !type.canBeNullable ? columnTypeOf('string') : type,
+      keptAsText,
       nullable,
       isKey: keyFields.has(field.name),
     };
