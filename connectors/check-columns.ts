@@ -28,6 +28,19 @@ const ARRAYS_WITH_NULLS = new Set(
 
 function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: number): Finding[] {
   const name = `${quoteTable(table)}.${quoteIdent(column.name)}`;
+  if (column.dimensions === 0 && column.type === 'varbit') {
+    return [
+      {
+        id: 'column-type-lost',
+        severity: 'error',
+        what: `${name} is bit varying`,
+        why: 'Debezium leaves out leading zeros, so 001 and 1 would be the same in the warehouse.',
+        sql: [],
+        advice:
+          'Leave the table out (`exclude` in the catalog), or keep the values as text or bit(n).',
+      },
+    ];
+  }
   if (column.dimensions > 1 || (column.dimensions === 1 && ARRAYS_LOST.has(column.type))) {
     return [
       {

@@ -129,6 +129,11 @@ const BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
     canBeNullable: true,
     encode: (value) => timeText(bigintOf(value)),
   },
+  'io.debezium.data.geometry.Point': {
+    ...TEXT,
+    // As Postgres prints it; its well-known-binary form, which comes beside it, says the same.
+    encode: (value) => `(${coordinateOf(value, 'x')},${coordinateOf(value, 'y')})`,
+  },
   'io.debezium.data.Uuid': passedAsIs('UUID'),
   'io.debezium.data.Enum': {
     clickhouse: 'LowCardinality(String)',
@@ -175,6 +180,7 @@ export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): Colum
     if (known !== undefined) return known;
   }
   const parameters = schema['connect.parameters'] ?? {};
+  if (semantic === 'io.debezium.data.Bits') return bitsType(Number(parameters['length']));
   const sourceType = parameters['__debezium.source.column.type'];
   // A type that the connector does not know comes as the bytes of its text.
   if (schema.type === 'bytes' && sourceType !== undefined && sourceType !== 'BYTEA') return TEXT;
@@ -193,8 +199,34 @@ export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): Colum
   return TEXT;
 }
 
+/** Most digits of a numeric's scale; Debezium tells a negative scale as one beyond. */
+const MAX_SCALE = 1_000;
+
+/** A numeric of negative scale: an integer, to which Debezium adds some two thousand zeros. */
+const WHOLE_NUMERIC: ColumnType = {
+  ...TEXT,
+  encode: (value) => textOf(value).replace(/\.0*$/, ''),
+};
+
+/** `bit(n)` in Postgres's spelling; it comes with its lowest byte first and without leading zeros. */
+function bitsType(length: number): ColumnType {
+  return {
+    ...TEXT,
+    encode: (value) => {
+      if (!Buffer.isBuffer(value)) throw unexpected('bit');
+      return Array.from(value)
+        .toReversed()
+        .map((byte) => byte.toString(2).padStart(8, '0'))
+        .join('')
+        .padStart(length, '0')
+        .slice(-length);
+    },
+  };
+}
+
 /** A numeric with declared precision, or exact text where ClickHouse has no such Decimal. */
 function decimalType(precision: number, scale: number): ColumnType {
+  if (scale > MAX_SCALE) return WHOLE_NUMERIC;
   const fits =
     precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
   if (!fits) return NUMERIC_TEXT;
@@ -224,6 +256,14 @@ function arrayType(items: AvroSchema, keptAsText: boolean): ColumnType {
   };
 }
 
+/**
+ * What a type becomes that cannot be `Nullable`: the JSON text of its cells. So elements are what
+ * they are in an array, dates as dates and NaN as `"nan"`, not what they are on the way.
+ */
+export function jsonTextOf({ encode }: ColumnType): ColumnType {
+  return { ...TEXT, encode: (value) => JSON.stringify(encode(value)) };
+}
+
 /** The ClickHouse type that also holds NULL. */
 export function nullableOf(clickhouse: string): string {
   const inner = /^LowCardinality\((.*)\)$/.exec(clickhouse)?.[1];
@@ -241,6 +281,12 @@ export function textOf(value: ColumnValue): string {
 
 function isAnnotated(schema: AvroSchema): schema is AvroAnnotated {
   return typeof schema === 'object' && !Array.isArray(schema);
+}
+
+function coordinateOf(point: ColumnValue, name: 'x' | 'y'): string {
+  const part: unknown = (point as unknown as Readonly<Record<string, unknown>>)[name];
+  if (typeof part !== 'number') throw unexpected('point');
+  return Object.is(part, -0) ? '-0' : String(part);
 }
 
 function numberOf(value: ColumnValue): number {

@@ -7,7 +7,7 @@ import {
   type AvroSchema,
 } from '../avro/avro-schema.ts';
 import { ENVELOPE_FIELDS, SOURCE_FIELDS } from '../change/envelope.ts';
-import { columnTypeOf, type ColumnType } from './column-type.ts';
+import { columnTypeOf, jsonTextOf, type ColumnType } from './column-type.ts';
 
 /** Columns that Tributary adds to the change log and the current table, in this order. */
 export const OWN_COLUMNS = [
@@ -111,7 +111,7 @@ export function planTable(input: {
       field: field.name,
       stored: storedName(name, names),
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
-      type: nullable && !type.canBeNullable ? columnTypeOf('string') : type,
+      type: nullable && !type.canBeNullable ? jsonTextOf(type) : type,
       keptAsText,
       nullable,
       isKey: keyFields.has(field.name),
