@@ -126,6 +126,7 @@ class Table {
         },
       },
       registry: this.schemas,
+      textColumns: new Map(),
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,
       limits: { maxRows: 5, maxBytes: 100_000 },

@@ -77,7 +77,7 @@ export const ERROR_CODES = {
   VALUE_REJECTED: {
     disposition: 'dead-letter',
     meaning: 'ClickHouse refuses a value of this row.',
-    fix: 'Compare the column type in the warehouse with the source (pipeline/docs/types.md).',
+    fix: 'The reason names the column. Where it names a line for the catalog (text_columns), add that line and restart; else compare the column type in the warehouse with the source (pipeline/docs/types.md).',
   },
   ROW_INCOMPLETE: {
     disposition: 'dead-letter',

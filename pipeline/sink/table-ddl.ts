@@ -116,7 +116,8 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
       }
       notes.push(`added column ${column.name}`);
     } else if (!holds(stored.type, wanted)) {
-      const widened = widenedType(stored.type, wanted);
+      const toText = column.keptAsText && !column.isKey;
+      const widened = widenedType(stored.type, wanted, toText);
       if (widened === undefined) {
         throw new TributaryError(
           'TYPE_CHANGED',
@@ -215,11 +216,19 @@ function holds(stored: string, wanted: string): boolean {
 
 const INTEGERS = ['Int16', 'Int32', 'Int64'];
 
-/** The type to give a column of type `stored` so that it holds both; undefined when none does. */
-function widenedType(stored: string, wanted: string): string | undefined {
+/**
+ * The type to give a column of type `stored` so that it holds both; undefined when none does.
+ *
+ * @param toText - that text holds any value: what is there becomes ClickHouse's spelling of it
+ */
+function widenedType(stored: string, wanted: string, toText: boolean): string | undefined {
   const [from, to] = [withoutNull(stored), withoutNull(wanted)];
   // NULL that was allowed once stays allowed: old rows may hold it.
-  return isWider(from, to) ? (stored === from ? wanted : nullableOf(to)) : undefined;
+  return isWider(from, to) || (toText && to === 'String')
+    ? stored === from
+      ? wanted
+      : nullableOf(to)
+    : undefined;
 }
 
 function isWider(from: string, to: string): boolean {
