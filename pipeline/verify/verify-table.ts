@@ -88,15 +88,21 @@ export async function verifyTable(
     const { differences, undecided } = await settleRows(suspects.keys, parts);
     const count = (kind: RowDifference['kind']) =>
       differences.filter((difference) => difference.kind === kind).length;
+    const { sourceRows, cut } = suspects;
+    const [missing, surplus] = [count('missing'), count('surplus')];
     return {
       ...found,
-      sourceRows: suspects.sourceRows,
-      warehouseRows: suspects.warehouseRows,
-      missing: count('missing'),
-      surplus: count('surplus'),
+      sourceRows,
+      // Counted before it caught up, or known by what is left of the differences since.
+      warehouseRows:
+        cut || options.catchUp === undefined
+          ? suspects.warehouseRows
+          : sourceRows - missing + surplus,
+      missing,
+      surplus,
       different: count('different'),
       differences,
-      cut: suspects.cut,
+      cut,
       undecided,
     };
   } catch (error) {

@@ -35,10 +35,12 @@ export class WarehouseRows {
   async sums(range: KeyRange, cuts: readonly Key[]): Promise<RangeSum[]> {
     const { key } = this.#shape;
     const names = key.map((_, index) => `__k${index}`);
-    const cell =
-      cuts.length === 0 ? '0' : `arrayCount(b -> b < ${tuple(names)}, ${this.#list(cuts)})`;
+    // How many cuts lie below the key. A sum of comparisons is worked off a column at a time; an
+    // array of the cuts would be made anew for each row.
+    const below = cuts.map((cut) => `(${this.#bound(cut)} < ${tuple(names)})`);
+    const index = below.length === 0 ? '0' : below.join(' + ');
     const rows = await this.#rows(
-      `SELECT toString(${cell}) AS __range, toString(count()), toString(sum(toInt128(__hash)))
+      `SELECT toString(${index}) AS __range, toString(count()), toString(sum(toInt128(__hash)))
        FROM (${this.#hashed(
          key.map(({ ordered }) => ordered),
          this.#within(range),
@@ -46,8 +48,8 @@ export class WarehouseRows {
        GROUP BY __range`,
     );
     const sums = [...cuts, undefined].map((): RangeSum => ({ rows: 0, hash: '0' }));
-    for (const [index, count, hash] of rows) {
-      sums[Number(index)] = { rows: Number(count), hash: hash ?? '0' };
+    for (const [place, count, hash] of rows) {
+      sums[Number(place)] = { rows: Number(count), hash: hash ?? '0' };
     }
     return sums;
   }
@@ -157,31 +159,26 @@ export class WarehouseRows {
     const { key } = this.#shape;
     const names = tuple(key.map(({ ordered }) => ordered));
     const first = key[0];
-    const bound = (texts: Key) =>
-      tuple(texts.map((value, index) => key[index]?.orderedLiteral(value) ?? ''));
     // The condition on the first column says nothing new; the primary index understands it.
     const conditions = [
       ...(after === undefined
         ? []
         : [
-            `${names} > ${bound(after)}`,
+            `${names} > ${this.#bound(after)}`,
             `${first?.ordered} >= ${first?.orderedLiteral(after[0] ?? '')}`,
           ]),
       ...(upTo === undefined
         ? []
         : [
-            `${names} <= ${bound(upTo)}`,
+            `${names} <= ${this.#bound(upTo)}`,
             `${first?.ordered} <= ${first?.orderedLiteral(upTo[0] ?? '')}`,
           ]),
     ];
     return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   }
 
-  #list(keys: readonly Key[]): string {
-    const { key } = this.#shape;
-    return `[${keys
-      .map((texts) => tuple(texts.map((value, index) => key[index]?.orderedLiteral(value) ?? '')))
-      .join(', ')}]`;
+  #bound(key: Key): string {
+    return tuple(key.map((value, index) => this.#shape.key[index]?.orderedLiteral(value) ?? ''));
   }
 
   async #rows(query: string): Promise<Cells[]> {
