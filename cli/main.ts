@@ -5,6 +5,7 @@ import { loadLocalSettings } from '../local/settings.ts';
 import { connectorsCommand } from './commands/connectors.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { localDefaults } from './local-environment.ts';
 
 /** A terminal and a parent may both pass on one Ctrl-C; within this time they are one. */
@@ -51,8 +52,10 @@ async function main(): Promise<number> {
     .exitOverride()
     .showHelpAfterError()
     .configureHelp({ showGlobalOptions: true });
-  program.addCommand(upCommand(stopSignal()));
+  const stop = stopSignal();
+  program.addCommand(upCommand(stop));
   program.addCommand(statusCommand());
+  program.addCommand(verifyCommand(stop));
   program.addCommand(connectorsCommand());
   for (const command of program.commands) command.exitOverride();
   try {

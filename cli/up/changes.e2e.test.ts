@@ -11,7 +11,7 @@ import { parseCatalog } from '../../pipeline/catalog/parse-catalog.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { quoteName } from '../../pipeline/sink/identifier.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
-import { agrees } from '../../pipeline/verify/compare-table.ts';
+import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { localAddresses } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';

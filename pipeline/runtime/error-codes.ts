@@ -126,6 +126,11 @@ export const ERROR_CODES = {
     meaning: "A source's Postgres does not answer.",
     fix: 'Start the database or correct its URL.',
   },
+  SOURCE_REFUSED: {
+    disposition: 'halt',
+    meaning: "A source's Postgres refuses to read a table.",
+    fix: 'Read the reason in the message; `tributary connectors sql <source>` prints the rights that the capture role needs.',
+  },
   STACK_FAILED: {
     disposition: 'halt',
     meaning: 'A process of the local stack could not be started or kept running.',
