@@ -54,9 +54,9 @@ export function differingKeys(source: readonly RowHash[], warehouse: readonly Ro
   return [...keys, ...[...rest.values()].map(({ key }) => key)];
 }
 
-/** Rows in the first read of a table. */
-export const FIRST_ROWS = 2_000;
-const MIN_ROWS = 100;
+/** Rows in the first read of a table: few, for they may be large. */
+export const FIRST_ROWS = 200;
+const MIN_ROWS = 10;
 const MAX_ROWS = 16_384;
 /** How long a read of the source should take, in milliseconds. */
 const READ_MS = 200;

@@ -12,6 +12,7 @@ import type { TableShape } from './table-shape.ts';
 const SESSION = `
   SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET bytea_output = 'hex';
   SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
+  SET enable_hashjoin = off; SET enable_mergejoin = off;
   SET max_parallel_workers_per_gather = 0; SET jit = off;
   SET default_transaction_read_only = on; SET lock_timeout = '5s'`;
 
@@ -41,10 +42,11 @@ export class SourceRows {
   async boundary(range: KeyRange, rows: number): Promise<Key | undefined> {
     const { relation, key } = this.#shape;
     const where = this.#within(range);
-    const names = key.map(({ name }) => pg.escapeIdentifier(name)).join(', ');
+    // With the table's name before it: alone it would mean the text that is selected under it.
+    const order = key.map(({ name }) => `t.${pg.escapeIdentifier(name)}`).join(', ');
     const [found] = await this.#rows(
-      `SELECT ${key.map(({ postgres }) => postgres).join(', ')} FROM ${relation}
-       ${where.sql} ORDER BY ${names} OFFSET ${rows - 1} LIMIT 1`,
+      `SELECT ${key.map(({ postgres }) => postgres).join(', ')} FROM ${relation} AS t
+       ${where.sql} ORDER BY ${order} OFFSET ${rows - 1} LIMIT 1`,
       where.values,
     );
     return found?.map(text);

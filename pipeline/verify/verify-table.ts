@@ -61,14 +61,18 @@ export async function verifyTable(
   options: VerifyOptions,
 ): Promise<TableComparison> {
   await prepareSession(source);
-  const shape = await readShape(table, source, warehouse);
+  let shape = await readShape(table, source, warehouse);
   if ('problem' in shape) {
     const sourceRows = await countRows(source, table);
     const nothing = nothingCompared(table, sourceRows);
     // The warehouse makes a table with its first row: none of it is what an empty table looks like.
-    return sourceRows === 0 && !shape.inWarehouse
-      ? nothing
-      : { ...nothing, missing: shape.inWarehouse ? 0 : sourceRows, problem: shape.problem };
+    if (sourceRows === 0 && !shape.inWarehouse) return nothing;
+    // A table or column that is new may be on its way.
+    const { problem, inWarehouse } = shape;
+    if (options.catchUp !== undefined && (await inTime(options.catchUp))) {
+      shape = await readShape(table, source, warehouse);
+    }
+    if ('problem' in shape) return { ...nothing, missing: inWarehouse ? 0 : sourceRows, problem };
   }
   const parts = {
     shape,
@@ -106,8 +110,7 @@ export async function verifyTable(
       undecided,
     };
   } catch (error) {
-    if (!(error instanceof TributaryError) || messageCode(error) !== 'DEADLINE_EXCEEDED')
-      throw error;
+    if (!isTooLate(error)) throw error;
     return {
       ...nothingCompared(table, suspects.sourceRows),
       ...found,
@@ -119,6 +122,21 @@ export async function verifyTable(
 }
 
 const MAX_COUNTED = 10_000;
+
+function isTooLate(error: unknown): error is TributaryError {
+  return error instanceof TributaryError && messageCode(error) === 'DEADLINE_EXCEEDED';
+}
+
+/** Catches up. @returns false when that takes too long */
+async function inTime(catchUp: CatchUp): Promise<boolean> {
+  try {
+    await catchUp();
+    return true;
+  } catch (error) {
+    if (isTooLate(error)) return false;
+    throw error;
+  }
+}
 
 function findSuspects(
   parts: { shape: TableShape; source: SourceRows; warehouse: WarehouseRows },
