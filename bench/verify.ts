@@ -99,7 +99,11 @@ export async function measureVerify(
   rows: number,
   report: (result: VerifyResult) => void,
 ): Promise<VerifyResult[]> {
-  await using server = await startPostgres({ dedicated: true });
+  // A small service's memory, not the few megabytes of a test server.
+  await using server = await startPostgres({
+    dedicated: true,
+    settings: { shared_buffers: '256MB' },
+  });
   await using embedded = await startEmbeddedWarehouse();
   const warehouse = connectWarehouse(
     { url: embedded.url, user: 'default', password: new Secret('') },
