@@ -297,6 +297,8 @@ let server: PostgresServer;
 let client: pg.Client;
 let cli: RunningCli;
 let warehouse: Warehouse;
+let config: string;
+let env: NodeJS.ProcessEnv;
 
 const postgresOf = (value: Value) => (typeof value === 'string' ? value : value[0]);
 const warehouseOf = (value: Value) => (typeof value === 'string' ? value : value[1]);
@@ -343,15 +345,13 @@ beforeAll(async () => {
     CREATE TABLE other."Select" (id int PRIMARY KEY)`);
   const place = await testPlace('types', 6_000);
   mkdirSync(place.stateDir, { recursive: true });
-  const config = join(place.stateDir, 'types.yaml');
+  config = join(place.stateDir, 'types.yaml');
+  env = { ...place.env, TYPES_URL: adminUrl };
   writeFileSync(
     config,
     'sources:\n  - name: types\n    url: ${TYPES_URL}\n    tables: [public.*, other.*]\n    text_columns: [public.kept.*]\n',
   );
-  cli = new RunningCli(['up', '--config', config, '--no-services'], {
-    ...place.env,
-    TYPES_URL: adminUrl,
-  });
+  cli = new RunningCli(['up', '--config', config, '--no-services'], env);
   warehouse = connectWarehouse(
     {
       url: `http://127.0.0.1:${portOf(loadLocalSettings(place.env), 'warehouse')}`,
@@ -445,6 +445,28 @@ test('a value beyond its type is set aside, naming the column and the line to ad
   await expect
     .poll(() => query('SELECT id FROM types.bounded'), { timeout: 60_000 })
     .toEqual([[4]]);
+});
+
+test('verify reads every one of these types alike on both sides', async () => {
+  const verify = new RunningCli(['verify', '--config', config, '--json'], env);
+  await verify.exit();
+  const { output } = verify;
+  const comparisons = JSON.parse(output.slice(output.indexOf('['))) as {
+    table: string;
+    sourceRows: number;
+    warehouseRows: number;
+    differences: { columns: { name: string }[] }[];
+  }[];
+  for (const [table, cases] of Object.entries(TABLES)) {
+    const found = comparisons.find((comparison) => comparison.table === table);
+    const columns = found?.differences.flatMap((row) => row.columns.map(({ name }) => name)) ?? [];
+    const types = cases.flatMap(({ type }, index) => (columns.includes(`c${index}`) ? [type] : []));
+    expect({ table, types, rows: found?.warehouseRows }).toEqual({
+      table,
+      types: [],
+      rows: 3 * rowsOf(cases),
+    });
+  }
 });
 
 test('names are kept, whatever they are', async () => {

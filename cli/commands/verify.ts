@@ -6,6 +6,7 @@ import { TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { loadLocalSettings } from '../../local/settings.ts';
 import { findSource } from '../../pipeline/catalog/catalog.ts';
 import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
@@ -23,7 +24,7 @@ const settings = z.object({
 });
 
 interface Options {
-  readonly config: string;
+  readonly config?: string;
   readonly json?: boolean;
   readonly showValues?: boolean;
   /** Differing rows to print per table. */
@@ -40,7 +41,7 @@ export function verifyCommand(signal: AbortSignal): Command {
   return new Command('verify')
     .description('Compare the warehouse with its sources, row by row, while writes go on')
     .argument('[tables...]', 'source, source.table or source.schema.table (default: all)')
-    .option('--config <file>', 'catalog of the sources', 'tributary.yaml')
+    .option('--config <file>', 'catalog of the sources (default: tributary.yaml)')
     .option('--show-values', 'print the differing values, not only their columns')
     .option('--limit <rows>', 'differing rows to print per table', parseCount, LIMIT)
     .option(
@@ -61,7 +62,10 @@ export function verifyCommand(signal: AbortSignal): Command {
     )
     .action(async (names: readonly string[], options: Options) => {
       const config = loadConfig(settings, process.env);
-      const catalog = await loadCatalog(options.config, process.env);
+      const catalog = await loadCatalog(
+        options.config ?? loadLocalSettings(process.env).catalogPath,
+        process.env,
+      );
       for (const name of names) {
         if (findSource(catalog, name.split('.')[0] ?? '') === undefined) throw unknownTable(name);
       }

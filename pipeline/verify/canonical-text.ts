@@ -24,6 +24,12 @@ const WITHOUT_COMMON_TEXT: ReadonlySet<string> = new Set([
   'varbit',
   'hstore',
   'point',
+  'line',
+  'lseg',
+  'box',
+  'path',
+  'polygon',
+  'circle',
   'geometry',
   'geography',
 ]);
@@ -36,6 +42,8 @@ const WITHOUT_COMMON_TEXT_IN_JSON: ReadonlySet<string> = new Set([
   'timetz',
   'bytea',
   'money',
+  // With the digits of a double, which ClickHouse does not read back to the same real.
+  'float4',
 ]);
 
 /** Types that a cast to text prints as the type's output function does. */
@@ -125,7 +133,8 @@ function sourceText(name: string, value: string): string {
   if (name === 'timetz') return `replace((${value} AT TIME ZONE 'UTC')::text, '+00', 'Z')`;
   // A cast to text differs from the output function: it cuts the blanks of char(n) and gives an
   // address a netmask. `concat` calls the output function, and makes an empty text of NULL.
-  return `CASE WHEN ${value} IS NULL THEN NULL ELSE concat(${value}) END`;
+  // A composite whose fields are all NULL is itself not, but IS NULL.
+  return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE concat(${value}) END`;
 }
 
 /** Floats are compared bit by bit: their decimal texts differ between the two. */
@@ -134,7 +143,8 @@ function floatText(bytes: 4 | 8): CanonicalText {
     postgres: (value) =>
       `CASE WHEN ${value} = 'NaN' THEN 'NaN' ELSE encode(float${bytes}send(${value}::float${bytes}), 'hex') END`,
     clickhouse: (value) =>
-      `if(isNaN(${value}), 'NaN', lower(hex(reinterpretAsUInt${bytes * 8}(${value}))))`,
+      // hex() leaves leading zeros out.
+      `if(isNaN(${value}), 'NaN', leftPad(lower(hex(reinterpretAsUInt${bytes * 8}(${value}))), ${bytes * 2}, '0'))`,
   };
 }
 
@@ -163,18 +173,14 @@ function jsonArrayText(element: string): CanonicalText | undefined {
 }
 
 function jsonItemText(element: string): CanonicalText {
-  if (element === 'float4' || element === 'float8') {
-    const bytes = element === 'float4' ? 4 : 8;
-    const bits = floatText(bytes);
+  if (element === 'float8') {
+    const bits = floatText(8);
     return {
       postgres: bits.postgres,
-      clickhouse: (value) => bits.clickhouse(`assumeNotNull(toFloat${bytes * 8}OrNull(${value}))`),
+      clickhouse: (value) => bits.clickhouse(`assumeNotNull(toFloat64OrNull(${value}))`),
     };
   }
   const clickhouse = (value: string) => value;
-  if (element === 'date') {
-    return { postgres: (value) => `(${value} - date '1970-01-01')::text`, clickhouse };
-  }
   if (element === 'bool') return { postgres: (value) => `${value}::text`, clickhouse };
   return { postgres: (value) => sourceText(element, value), clickhouse };
 }

@@ -6,6 +6,9 @@ import type { RowCells } from './row-cells.ts';
 import type { HashPart } from './source-rows.ts';
 import type { TableShape } from './table-shape.ts';
 
+/** Floats in the JSON text of arrays are read to the last bit. */
+const EXACT = { precise_float_parsing: 1 } as const;
+
 /** Room for a statement beside the keys in it, in bytes. */
 const STATEMENT_BYTES = 1_048_576;
 
@@ -95,7 +98,11 @@ export class WarehouseRows {
         '',
       )})) ${where}`;
     try {
-      const result = await this.#client.query({ query, format: 'JSONCompactEachRow' });
+      const result = await this.#client.query({
+        query,
+        format: 'JSONCompactEachRow',
+        clickhouse_settings: EXACT,
+      });
       for await (const rows of result.stream<[string, string]>()) {
         for (const row of rows) yield row.json();
       }
@@ -186,7 +193,10 @@ export class WarehouseRows {
       const result = await this.#client.query({
         query,
         format: 'JSONCompactEachRow',
-        clickhouse_settings: { max_query_size: String(query.length * 4 + STATEMENT_BYTES) },
+        clickhouse_settings: {
+          ...EXACT,
+          max_query_size: String(query.length * 4 + STATEMENT_BYTES),
+        },
       });
       return await result.json<Cells>();
     } catch (error) {
