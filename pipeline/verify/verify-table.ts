@@ -97,11 +97,8 @@ export async function verifyTable(
     return {
       ...found,
       sourceRows,
-      // Counted before it caught up, or known by what is left of the differences since.
-      warehouseRows:
-        cut || options.catchUp === undefined
-          ? suspects.warehouseRows
-          : sourceRows - missing + surplus,
+      // What was counted at first may have changed since; what differs is known now.
+      warehouseRows: cut ? suspects.warehouseRows : sourceRows - missing + surplus,
       missing,
       surplus,
       different: count('different'),
