@@ -19,8 +19,7 @@ import { renderConnector } from '../../connectors/render.ts';
 import { slotStatus } from '../../connectors/slot-status.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import { findSource, type Catalog, type Source } from '../../pipeline/catalog/catalog.ts';
-import { loadLocalSettings } from '../../local/settings.ts';
-import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { loadChosenCatalog } from '../chosen-catalog.ts';
 
 const settings = z.object({
   connectUrl: z.url().default('http://127.0.0.1:18083'),
@@ -215,10 +214,7 @@ function run(
     try {
       const options = command.opts<Options>();
       const { connectUrl, adminUrl } = loadConfig(settings, process.env);
-      const catalog = await loadCatalog(
-        options.config ?? loadLocalSettings(process.env).catalogPath,
-        process.env,
-      );
+      const catalog = await loadChosenCatalog(options.config);
       const client = createConnectClient(connectUrl, secretsOf(catalog));
       const context = { catalog, client, adminUrl, signal: controller.signal };
       process.exitCode = await work(context, options, command.args);

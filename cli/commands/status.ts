@@ -5,8 +5,7 @@ import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
-import { loadLocalSettings } from '../../local/settings.ts';
-import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { describeStatus, isWell } from '../status/describe-status.ts';
@@ -39,10 +38,7 @@ export function statusCommand(): Command {
     )
     .action(async (options: { config?: string; json?: boolean }) => {
       const config = loadConfig(settings, process.env);
-      const catalog = await loadCatalog(
-        options.config ?? loadLocalSettings(process.env).catalogPath,
-        process.env,
-      );
+      const catalog = await loadChosenCatalog(options.config);
       const warehouse = connectWarehouse(
         {
           url: config.clickhouseUrl,

@@ -5,8 +5,7 @@ import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
 import { TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
-import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
-import { loadLocalSettings } from '../../local/settings.ts';
+import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { findSource } from '../../pipeline/catalog/catalog.ts';
 import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
@@ -62,10 +61,7 @@ export function verifyCommand(signal: AbortSignal): Command {
     )
     .action(async (names: readonly string[], options: Options) => {
       const config = loadConfig(settings, process.env);
-      const catalog = await loadCatalog(
-        options.config ?? loadLocalSettings(process.env).catalogPath,
-        process.env,
-      );
+      const catalog = await loadChosenCatalog(options.config);
       for (const name of names) {
         if (findSource(catalog, name.split('.')[0] ?? '') === undefined) throw unknownTable(name);
       }

@@ -3,7 +3,7 @@ import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import { createClient, type ClickHouseClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startEmbeddedWarehouse, type EmbeddedWarehouse } from '../testing/embedded-server.ts';
-import { httpClient, text, type HttpClient } from '../testing/http-client.ts';
+import { createPeople, httpClient, text, type HttpClient } from '../testing/http-client.ts';
 
 let warehouse: EmbeddedWarehouse;
 let client: ClickHouseClient;
@@ -13,11 +13,7 @@ beforeAll(async () => {
   warehouse = await startEmbeddedWarehouse();
   client = createClient({ url: warehouse.url });
   http = httpClient(warehouse);
-  await http.post('CREATE DATABASE lab');
-  await http.post(
-    'CREATE TABLE lab.people (id UInt64, name String) ENGINE = MergeTree ORDER BY id',
-  );
-  await http.post("INSERT INTO lab.people VALUES (1, 'Ann'), (2, 'Bob')");
+  await createPeople(http);
 });
 
 afterAll(async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createClient, type ClickHouseClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startEmbeddedWarehouse, type EmbeddedWarehouse } from '../testing/embedded-server.ts';
-import { httpClient, text, type HttpClient } from '../testing/http-client.ts';
+import { createPeople, httpClient, text, type HttpClient } from '../testing/http-client.ts';
 
 let warehouse: EmbeddedWarehouse;
 let client: ClickHouseClient;
@@ -12,11 +12,7 @@ beforeAll(async () => {
   warehouse = await startEmbeddedWarehouse();
   client = createClient({ url: warehouse.url });
   http = httpClient(warehouse);
-  await http.post('CREATE DATABASE lab');
-  await http.post(
-    'CREATE TABLE lab.people (id UInt64, name String) ENGINE = MergeTree ORDER BY id',
-  );
-  await http.post("INSERT INTO lab.people VALUES (1, 'Ann'), (2, 'Bob')");
+  await createPeople(http);
 });
 
 afterAll(async () => {

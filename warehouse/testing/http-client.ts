@@ -26,3 +26,12 @@ export async function text(response: Promise<Response>): Promise<string> {
   const body = await (await response).text();
   return body.trimEnd();
 }
+
+/** Gives the warehouse a table of two people, `lab.people`. */
+export async function createPeople(http: HttpClient): Promise<void> {
+  await http.post('CREATE DATABASE lab');
+  await http.post(
+    'CREATE TABLE lab.people (id UInt64, name String) ENGINE = MergeTree ORDER BY id',
+  );
+  await http.post("INSERT INTO lab.people VALUES (1, 'Ann'), (2, 'Bob')");
+}
