@@ -6,10 +6,11 @@ import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
 import { readEnvelope, type Envelope } from './change/envelope.ts';
+import { firstOffsetOf } from './change/replay.ts';
 import type { Epoch } from './change/version.ts';
 import type { Work } from './sink/batch.ts';
 import type { SourceRecord } from './sink/dead-letter.ts';
-import { ownCells, rowOf } from './transform/row.ts';
+import { ownCells, rowOf, type Position } from './transform/row.ts';
 import {
   keyFieldsOf,
   planTable,
@@ -78,7 +79,7 @@ export class RecordTranslator {
     const valueId = readSchemaId(record.value);
     if (!this.#values.has(valueId)) {
       const schema = await this.#fetch(valueId);
-      this.#values.set(valueId, { schema, decode: createDecoder(schema, projectEnvelope(schema)) });
+      this.#values.set(valueId, { schema, decode: decoderOf(schema) });
     }
     if (record.key === null) return;
     const keyId = readSchemaId(record.key);
@@ -104,17 +105,22 @@ export class RecordTranslator {
     }
     const event = readEnvelope(value.decode(record.value) as Envelope, key.fields);
     const { origin } = event;
+    const position = positionOf(record);
     if (event.kind === 'truncate') {
       const table = { source: this.#source, relation: relationName(origin.schema, origin.table) };
-      return { kind: 'truncate', record, table, own: ownCells(event, record, this.#epoch) };
+      return { kind: 'truncate', record, table, own: ownCells(event, position, this.#epoch) };
     }
     const plan = this.#plan(origin.schema, origin.table, valueId, value, key);
     return {
       kind: 'row',
       record,
       plan,
-      row: rowOf(plan, event, record, this.#epoch),
-      committedAtMicros: event.kind === 'snapshot' ? undefined : origin.committedAtMicros,
+      row: rowOf(plan, event, position, this.#epoch),
+      // Neither a row read by a snapshot nor a replayed change is late: nobody waited for it.
+      committedAtMicros:
+        event.kind === 'snapshot' || position.firstOffset !== undefined
+          ? undefined
+          : origin.committedAtMicros,
     };
   }
 
@@ -151,4 +157,23 @@ export class RecordTranslator {
     });
     return parseAvroSchema(json);
   }
+}
+
+/** @throws TributaryError `ENVELOPE_UNEXPECTED` for a schema that has no envelope or is no schema */
+function decoderOf(schema: AvroSchema): Decode {
+  const projection = projectEnvelope(schema);
+  try {
+    return createDecoder(schema, projection);
+  } catch (error) {
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the value schema cannot be compiled', {
+      cause: error,
+    });
+  }
+}
+
+function positionOf(record: SourceRecord): Position {
+  const firstOffset = firstOffsetOf(record.headers);
+  return firstOffset === undefined
+    ? record
+    : { partition: record.partition, offset: record.offset, firstOffset };
 }

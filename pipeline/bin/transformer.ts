@@ -13,7 +13,7 @@ import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
-import type { DeadLetterQueue } from '../sink/dead-letter.ts';
+import { guardAgainstFlood } from '../sink/flood-guard.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
 import { isTableTopic } from '../source/consumer-lag.ts';
 import { createKafka } from '../source/kafka-client.ts';
@@ -52,6 +52,17 @@ const configSchema = z.object({
     .min(0)
     .default(15_000)
     .describe('How long a stop waits for queued rows to be stored, in milliseconds.'),
+  deadLetterLimit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(100)
+    .describe('Dead letters of one table within the window; one more halts the table.'),
+  deadLetterWindowSeconds: z.coerce
+    .number()
+    .min(1)
+    .default(60)
+    .describe('The window that the limit is for, in seconds.'),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
 });
 
@@ -88,23 +99,26 @@ async function main(): Promise<never> {
     );
     const kafka = createKafka({ clientId: 'tributary', brokers: config.kafkaBrokers, log });
     const letters = createKafkaDeadLetters(kafka, log);
-    const deadLetters: DeadLetterQueue = {
-      async write(letter, abandon) {
-        const { topic, partition, offset } = letter.record;
-        log.error(
-          { topic, partition, offset: offset.toString(), code: letter.error.code },
-          'record set aside as dead letter',
-        );
-        metrics.deadLetters.inc({ topic, code: letter.error.code });
-        await letters.write(letter, abandon);
-        await retry(() => recordDeadLetter(client, letter), {
-          policy: UNTIL_STOPPED,
-          signal: abandon,
-          log,
-          what: 'listing a dead letter',
-        });
+    const deadLetters = guardAgainstFlood(
+      {
+        async write(letter, abandon) {
+          const { topic, partition, offset } = letter.record;
+          log.error(
+            { topic, partition, offset: offset.toString(), code: letter.error.code },
+            'record set aside as dead letter',
+          );
+          metrics.deadLetters.inc({ topic, code: letter.error.code });
+          const letterOffset = await letters.write(letter, abandon);
+          await retry(() => recordDeadLetter(client, letter, letterOffset), {
+            policy: UNTIL_STOPPED,
+            signal: abandon,
+            log,
+            what: 'listing a dead letter',
+          });
+        },
       },
-    };
+      { letters: config.deadLetterLimit, windowMs: config.deadLetterWindowSeconds * 1_000 },
+    );
     const freshness = new FreshnessRecorder(client, `${hostname()}:${process.pid}`, log);
     freshness.start(FRESHNESS_INTERVAL_MS);
     const transformer = new Transformer({

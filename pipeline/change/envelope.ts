@@ -55,13 +55,24 @@ export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]):
 }
 
 function originOf({ source }: Envelope): ChangeOrigin {
-  return {
-    schema: source.schema,
-    table: source.table,
-    commitLsn: commitLsnOf(source.sequence),
-    lsn: source.lsn === null ? null : lsn(source.lsn),
-    committedAtMicros: source.ts_us ?? 0n,
-  };
+  // The schema is whatever the producer registered: it need not be Debezium's.
+  if (typeof source?.schema !== 'string' || typeof source.table !== 'string') {
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope does not name its table');
+  }
+  try {
+    return {
+      schema: source.schema,
+      table: source.table,
+      commitLsn: commitLsnOf(source.sequence ?? null),
+      lsn: (source.lsn ?? null) === null ? null : lsn(BigInt(source.lsn as bigint)),
+      committedAtMicros: BigInt(source.ts_us ?? 0n),
+    };
+  } catch (error) {
+    if (error instanceof TributaryError) throw error;
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has an impossible position', {
+      cause: error,
+    });
+  }
 }
 
 const SEQUENCE = /^\[(?:null|"(\d+)"),(?:null|"\d+")\]$/;
