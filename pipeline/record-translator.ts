@@ -1,7 +1,7 @@
 import { TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
-import { parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
+import { isRecord, parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
 import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
@@ -85,6 +85,9 @@ export class RecordTranslator {
     const keyId = readSchemaId(record.key);
     if (!this.#keys.has(keyId)) {
       const schema = await this.#fetch(keyId);
+      if (!isRecord(schema)) {
+        throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key schema is not one of columns');
+      }
       this.#keys.set(keyId, { schema, fields: keyFieldsOf(schema) });
     }
   }

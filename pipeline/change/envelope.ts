@@ -56,23 +56,27 @@ export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]):
 
 function originOf({ source }: Envelope): ChangeOrigin {
   // The schema is whatever the producer registered: it need not be Debezium's.
-  if (typeof source?.schema !== 'string' || typeof source.table !== 'string') {
-    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope does not name its table');
+  const { schema, table, sequence, lsn: position, ts_us: micros } = source ?? {};
+  if (typeof schema !== 'string' || typeof table !== 'string') throw unexpected('no table');
+  if (![position, micros].every((value) => value === null || typeof value === 'bigint')) {
+    throw unexpected('a position that is no long');
   }
   try {
     return {
-      schema: source.schema,
-      table: source.table,
-      commitLsn: commitLsnOf(source.sequence ?? null),
-      lsn: (source.lsn ?? null) === null ? null : lsn(BigInt(source.lsn as bigint)),
-      committedAtMicros: BigInt(source.ts_us ?? 0n),
+      schema,
+      table,
+      commitLsn: commitLsnOf(sequence ?? null),
+      lsn: position === null ? null : lsn(position),
+      committedAtMicros: micros ?? 0n,
     };
   } catch (error) {
-    if (error instanceof TributaryError) throw error;
-    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has an impossible position', {
-      cause: error,
-    });
+    if (error instanceof RangeError) throw unexpected('a position outside of 64 bits');
+    throw error;
   }
+}
+
+function unexpected(what: string): TributaryError {
+  return new TributaryError('ENVELOPE_UNEXPECTED', `the envelope has ${what}`);
 }
 
 const SEQUENCE = /^\[(?:null|"(\d+)"),(?:null|"\d+")\]$/;
