@@ -109,9 +109,9 @@ export async function listDeadLetters(
   ];
   const rows = await ask<LetterRow>(
     client,
-    `SELECT topic, partition, toString(offset) AS offset, state, dead_lettered_at, code, reason,
-            schema_id, key_size, value_size, headers, toString(letter_offset) AS letter_offset,
-            toString(replay_of) AS replay_of, toString(replayed_as) AS replayed_as
+    `SELECT topic, partition, toString(offset) AS offset_text, state, dead_lettered_at, code, reason,
+            schema_id, key_size, value_size, headers, toString(letter_offset) AS letter_text,
+            toString(replay_of) AS first_text, toString(replayed_as) AS replayed_text
      FROM (
        SELECT letter.*, if(resolution.state = '', 'open', toString(resolution.state)) AS state,
               resolution.replayed_as AS replayed_as
@@ -119,7 +119,7 @@ export async function listDeadLetters(
        LEFT JOIN (SELECT * FROM ops.dead_letter_resolutions FINAL) AS resolution
        USING (topic, partition, offset))
      WHERE ${conditions.length === 0 ? '1' : conditions.join(' AND ')}
-     ORDER BY topic, partition, toInt64(offset) LIMIT {limit:UInt32}`,
+     ORDER BY topic, partition, offset LIMIT {limit:UInt32}`,
     {
       topic: filter.topic,
       code: filter.code,
@@ -133,7 +133,7 @@ export async function listDeadLetters(
   return rows.map((row) => ({
     topic: row.topic,
     partition: row.partition,
-    offset: parseOffset(row.offset),
+    offset: parseOffset(row.offset_text),
     state: row.state,
     deadLetteredAt: row.dead_lettered_at,
     code: row.code,
@@ -142,9 +142,9 @@ export async function listDeadLetters(
     keySize: row.key_size === null ? null : Number(row.key_size),
     valueSize: row.value_size === null ? null : Number(row.value_size),
     headers: row.headers,
-    letterOffset: parseOffset(row.letter_offset),
-    replayOf: row.replay_of === null ? null : parseOffset(row.replay_of),
-    replayedAs: row.replayed_as === null ? null : parseOffset(row.replayed_as),
+    letterOffset: parseOffset(row.letter_text),
+    replayOf: row.first_text === null ? null : parseOffset(row.first_text),
+    replayedAs: row.replayed_text === null ? null : parseOffset(row.replayed_text),
   }));
 }
 
@@ -200,7 +200,7 @@ export async function resolveDeadLetters(
 interface LetterRow {
   readonly topic: string;
   readonly partition: number;
-  readonly offset: string;
+  readonly offset_text: string;
   readonly state: LetterState;
   readonly dead_lettered_at: string;
   readonly code: string;
@@ -209,9 +209,9 @@ interface LetterRow {
   readonly key_size: string | null;
   readonly value_size: string | null;
   readonly headers: Record<string, string>;
-  readonly letter_offset: string;
-  readonly replay_of: string | null;
-  readonly replayed_as: string | null;
+  readonly letter_text: string;
+  readonly first_text: string | null;
+  readonly replayed_text: string | null;
 }
 
 async function ask<T>(
