@@ -11,6 +11,7 @@ import { localAddresses, shopSourceUrls } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
 import { LiveLine } from './live-line.ts';
+import { watchSources } from './watch-sources.ts';
 
 /** What `tributary up` was asked for. */
 export interface UpOptions {
@@ -84,10 +85,18 @@ export async function runUp(options: UpOptions): Promise<void> {
     catalog.sources.map(({ name }) => name),
     out,
   );
+  const ended = new AbortController();
+  let watching: Promise<void> = Promise.resolve();
   try {
     say(`starting (data and logs in ${settings.stateDir})`);
     await stack.start(AbortSignal.any([signal, failed.signal]));
     say(`ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
+    watching = watchSources({
+      catalog,
+      connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
+      say: (text) => line.say(text),
+      signal: AbortSignal.any([signal, failed.signal, ended.signal]),
+    });
     if (once) {
       await runOnce(stack, catalog, client, {
         out,
@@ -106,7 +115,9 @@ export async function runUp(options: UpOptions): Promise<void> {
     if (!signal.aborted) throw error;
   } finally {
     line.stop();
+    ended.abort();
     say('stopping');
+    await watching;
     await client.close();
     await stack.stop();
     say('stopped');

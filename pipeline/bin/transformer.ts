@@ -5,10 +5,11 @@ import { runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { serveMetrics } from '#runtime/metrics.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { watchSlots, type SlotLook } from '../../connectors/watch-slots.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
-import { createPipelineMetrics } from '../metrics.ts';
+import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
@@ -141,12 +142,36 @@ async function main(): Promise<never> {
       drainTimeoutMs: config.drainTimeoutMs,
       log,
     });
+    const slotLevels = new Map<string, string>();
+    const watching = watchSlots({
+      sources: catalog.sources,
+      onLook: (source, look) => {
+        measureSlot(metrics, source, look);
+        if ('unknown' in look || look.health.level === slotLevels.get(source)) return;
+        const { level, what, fix } = look.health;
+        slotLevels.set(source, level);
+        if (level !== 'ok') log.warn({ source, level, reason: what, advice: fix }, 'slot at risk');
+      },
+      signal,
+    });
     await transformer.run(signal);
+    await watching;
     await freshness.stop();
     await letters.close();
     await client.close();
     await server.close();
   }, log);
+}
+
+/** A slot that could not be looked at has no values: an old one would pass for a new one. */
+function measureSlot(metrics: PipelineMetrics, source: string, look: SlotLook): void {
+  const { slotRetained, slotSafe, slotActive } = metrics;
+  const slot = 'unknown' in look ? undefined : look.slot;
+  for (const gauge of [slotRetained, slotSafe, slotActive]) gauge.remove({ source });
+  if (slot === undefined) return;
+  slotRetained.set({ source }, slot.retainedBytes);
+  if (slot.safeBytes !== null) slotSafe.set({ source }, slot.safeBytes);
+  slotActive.set({ source }, slot.active ? 1 : 0);
 }
 
 await main();
