@@ -78,7 +78,7 @@ export const ERROR_CODES = {
     disposition: 'dead-letter',
     meaning:
       'A row is larger than a Kafka record may be, so the connector sent its key and size alone.',
-    fix: 'Raise the limits (connectors/README.md, "Rows that are too large"), then write the row again at its source: the dead letter has no value to replay.',
+    fix: 'Raise the limits (pipeline/docs/operations.md, "Rows that are too large"), then write the row again at its source: the dead letter has no value to replay.',
   },
   DEAD_LETTER_FLOOD: {
     disposition: 'halt',
