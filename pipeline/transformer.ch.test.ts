@@ -17,6 +17,7 @@ import { createPipelineMetrics } from './metrics.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
 import type { DeadLetter } from './sink/dead-letter.ts';
+import { guardAgainstFlood } from './sink/flood-guard.ts';
 import { FreshnessRecorder } from './sink/freshness-recorder.ts';
 import { ReplaySource, type LogRecord } from './testing/replay-source.ts';
 import {
@@ -110,18 +111,26 @@ class Table {
 
   /** One life of a pipeline process: from these offsets until everything queued is stored. */
   async run(
-    options: { from?: ReadonlyMap<number, Offset>; cuts?: readonly number[]; until?: number } = {},
+    options: {
+      from?: ReadonlyMap<number, Offset>;
+      cuts?: readonly number[];
+      until?: number;
+      mostLetters?: number;
+    } = {},
   ) {
     const source = new ReplaySource(this.topic, this.log, options);
     const metrics = createPipelineMetrics();
     const transformer = new Transformer({
       source,
       sink: createClickHouseSink(client),
-      deadLetters: {
-        write: async (letter) => {
-          this.letters.push(letter);
+      deadLetters: guardAgainstFlood(
+        {
+          write: async (letter) => {
+            this.letters.push(letter);
+          },
         },
-      },
+        { letters: options.mostLetters ?? 1_000, windowMs: 600_000 },
+      ),
       registry: this.schemas,
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,
@@ -343,6 +352,30 @@ test('one value that ClickHouse refuses costs that record and no other of its ba
   expect(await table.query('SELECT toString(id) AS id FROM {view} ORDER BY id')).toEqual(
     ['1', '2', '4', '5'].map((id) => ({ id })),
   );
+});
+
+test('a flood halts the table before the letter above the limit, and nothing is lost once it goes on', async () => {
+  const uuid = { type: 'string', 'connect.name': 'io.debezium.data.Uuid' };
+  for (const isRefusedByClickHouse of [true, false]) {
+    const table = new Table([...COLUMNS, { name: 'ref', type: uuid }]);
+    for (let id = 1; id <= 12; id += 1) {
+      const ref = id % 3 === 0 && isRefusedByClickHouse ? 'no uuid' : randomUUID();
+      if (id % 3 === 0 && !isRefusedByClickHouse) table.raw(Buffer.from('no Avro'));
+      else table.change({ op: 'c', after: { id, name: 'x', bio: null, ref } });
+    }
+    const flooded = await table.run({ mostLetters: 2 });
+    expect(flooded.halted).toBe(true);
+    expect(table.letters.map(({ record }) => record.offset)).toEqual([2n, 5n]);
+
+    const later = await table.run({ from: flooded.committed });
+    expect(later.halted).toBe(false);
+    expect(new Set(table.letters.map(({ record }) => record.offset))).toEqual(
+      new Set([2n, 5n, 8n, 11n]),
+    );
+    expect(await table.query('SELECT toString(id) AS text FROM {view} ORDER BY id')).toEqual(
+      ['1', '2', '4', '5', '7', '8', '10', '11'].map((text) => ({ text })),
+    );
+  }
 });
 
 test('columns come, widen and go while the view keeps answering', async () => {

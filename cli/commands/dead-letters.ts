@@ -45,6 +45,8 @@ interface Options {
 /** `tributary dead-letters …`: records that could not be applied. */
 export function deadLettersCommand(): Command {
   const command = new Command('dead-letters')
+    // Before there are subcommands: they take it over, and with it the exit code of wrong usage.
+    .exitOverride()
     .description('List, show, replay and discard records that could not be applied')
     .addHelpText(
       'after',

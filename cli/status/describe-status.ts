@@ -24,7 +24,7 @@ const NUMERIC_FROM = 3;
 
 /** Whether everything about a source is as it should be. */
 export function isWell(status: SourceStatus): boolean {
-  const { source, connector, slot, consumerLagRecords, warehouse } = status;
+  const { source, connector, slot, consumerLagRecords, warehouse, openDeadLetters } = status;
   return (
     'value' in connector &&
     connector.value === 'RUNNING' &&
@@ -32,7 +32,9 @@ export function isWell(status: SourceStatus): boolean {
     slot.value?.active === true &&
     slotHealth(source, slot.value).level !== 'critical' &&
     'value' in consumerLagRecords &&
-    'value' in warehouse
+    'value' in warehouse &&
+    'value' in openDeadLetters &&
+    openDeadLetters.value === 0
   );
 }
 
@@ -57,7 +59,11 @@ export function describeStatus(statuses: readonly SourceStatus[], paint: StatusP
       .trimEnd();
   });
   const reasons = new Set(statuses.flatMap(reasonsOf));
-  const notes = [...statuses.flatMap(slotWarnings), ...reasons];
+  const notes = [
+    ...statuses.flatMap(slotWarnings),
+    ...statuses.flatMap(letterWarnings),
+    ...reasons,
+  ];
   return [...painted, ...(notes.length === 0 ? [] : ['', ...notes]), '', footnote()].join('\n');
 }
 
@@ -94,9 +100,13 @@ function cellsOf({
 }
 
 function reasonsOf(status: SourceStatus): string[] {
-  return [status.connector, status.slot, status.consumerLagRecords, status.warehouse].flatMap(
-    (part) => ('unknown' in part ? [`? ${part.unknown}`] : []),
-  );
+  return [
+    status.connector,
+    status.slot,
+    status.consumerLagRecords,
+    status.warehouse,
+    status.openDeadLetters,
+  ].flatMap((part) => ('unknown' in part ? [`? ${part.unknown}`] : []));
 }
 
 /** Slots that need somebody, each with what to do. */
@@ -104,6 +114,13 @@ function slotWarnings({ source, slot }: SourceStatus): string[] {
   if (!('value' in slot)) return [];
   const { level, what, fix } = slotHealth(source, slot.value);
   return level === 'ok' ? [] : [`! ${what}\n  → ${fix}`];
+}
+
+/** What in the warehouse is not as it should be because a record could not be applied. */
+function letterWarnings({ source, openDeadLetters }: SourceStatus): string[] {
+  if (!('value' in openDeadLetters) || openDeadLetters.value === 0) return [];
+  const count = openDeadLetters.value === 1 ? 'a record' : `${openDeadLetters.value} records`;
+  return [`! ${source}: ${count} could not be applied\n  → tributary dead-letters list`];
 }
 
 function retained({ retainedBytes, safeBytes }: SlotStatus): string {

@@ -31,6 +31,8 @@ const ACTIONS_OF_ONCE = 400;
 const RATE_OF_ONCE = 60;
 const ONCE_DEADLINE_MS = 120_000;
 const SEED = 1;
+/** Settings of the pipeline that a person may need to change for one run. */
+const PIPELINE_SETTINGS = ['DEAD_LETTER_LIMIT', 'DEAD_LETTER_WINDOW_SECONDS'];
 
 /**
  * Runs the local stack until `signal` aborts, or with `once` until a bounded amount of traffic has
@@ -61,7 +63,11 @@ export async function runUp(options: UpOptions): Promise<void> {
     settings,
     shop,
     traffic: shop ? trafficOf(options) : undefined,
-    sourceUrls: { ...sourceVariables(catalog, options.env), ...shopUrls },
+    sourceUrls: {
+      ...variables(catalog.variables, options.env),
+      ...variables(PIPELINE_SETTINGS, options.env),
+      ...shopUrls,
+    },
     applyConnectors: async (abort) => {
       const databases = shop ? await shopDatabases(settings) : new Map<never, never>();
       await connectSources({
@@ -154,10 +160,10 @@ function trafficOf({ once, rate }: UpOptions): Traffic {
     : { rate, actions: 0, seed: SEED };
 }
 
-/** Variables that the catalog's text names, so that the transformer can read the same catalog. */
-function sourceVariables(catalog: Catalog, env: NodeJS.ProcessEnv): Record<string, string> {
+/** Those of these variables that are set; the transformer reads the same catalog. */
+function variables(names: readonly string[], env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
-    catalog.variables.flatMap((name) => {
+    names.flatMap((name) => {
       const value = env[name];
       return value === undefined ? [] : [[name, value] as const];
     }),

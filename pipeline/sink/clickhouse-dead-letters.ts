@@ -88,6 +88,25 @@ export async function recordDeadLetter(
 }
 
 /**
+ * How many letters are open, by topic.
+ *
+ * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
+ */
+export async function countOpenLetters(
+  client: ClickHouseClient,
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await ask<{ topic: string; letters: string }>(
+    client,
+    `SELECT topic, toString(count()) AS letters FROM ops.dead_letters FINAL
+     WHERE (topic, partition, offset) NOT IN
+       (SELECT topic, partition, offset FROM ops.dead_letter_resolutions)
+     GROUP BY topic`,
+    {},
+  );
+  return new Map(rows.map(({ topic, letters }) => [topic, Number(letters)]));
+}
+
+/**
  * Letters, in the order of their topics, partitions and offsets.
  *
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
