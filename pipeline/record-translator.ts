@@ -124,6 +124,7 @@ export class RecordTranslator {
         event.kind === 'snapshot' || position.firstOffset !== undefined
           ? undefined
           : origin.committedAtMicros,
+      isReplayed: position.firstOffset !== undefined,
     };
   }
 

@@ -13,6 +13,7 @@ import {
 import type { AvroSchema } from './avro/avro-schema.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { offset, type Offset } from './change/offset.ts';
+import { REPLAY_HEADER } from './change/replay.ts';
 import { createPipelineMetrics } from './metrics.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
@@ -107,6 +108,14 @@ class Table {
 
   raw(value: Buffer | null): void {
     this.log.push({ partition: 0, key: this.#key, value });
+  }
+
+  /** A change that is replayed: it first stood at an offset where something else is now. */
+  replay(firstOffset: number, change: SampleChange): void {
+    this.change(change);
+    const last = this.log.pop();
+    if (last === undefined) throw new Error('no record');
+    this.log.push({ ...last, headers: { [REPLAY_HEADER]: String(firstOffset) } });
   }
 
   /** One life of a pipeline process: from these offsets until everything queued is stored. */
@@ -276,6 +285,32 @@ test('a row read by a snapshot never beats the change that was streamed after it
   expect(await table.query('SELECT _op FROM {log} ORDER BY _version')).toEqual(
     ['snapshot', 'update', 'delete', 'insert'].map((_op) => ({ _op })),
   );
+});
+
+test('a replayed change takes its place in the history, also for the values that updates left alone', async () => {
+  for (const cuts of [[100], [1]]) {
+    const table = new Table();
+    table.change({ op: 'c', after: { id: 1, name: 'n0', bio: 'A' }, sequence: '["10","1"]' });
+    table.raw(Buffer.from('of a schema that is not there yet'));
+    table.change({ op: 'u', after: { id: 1, name: 'n2', bio: 'C' }, sequence: '["12","1"]' });
+    const late = { op: 'u', sequence: '["11","1"]' } as const;
+    table.replay(1, { ...late, after: { id: 1, name: 'late', bio: UNAVAILABLE } });
+    table.change({
+      op: 'u',
+      after: { id: 1, name: 'n3', bio: UNAVAILABLE },
+      sequence: '["13","1"]',
+    });
+    table.replay(1, { ...late, after: { id: 1, name: 'late', bio: UNAVAILABLE } });
+    await table.run({ cuts });
+    expect(await table.query('SELECT name, bio FROM {view}')).toEqual([{ name: 'n3', bio: 'C' }]);
+    // Replayed twice, and once in the log.
+    expect(await table.query('SELECT name, bio FROM {log} FINAL ORDER BY _version')).toEqual([
+      { name: 'n0', bio: 'A' },
+      { name: 'late', bio: 'A' },
+      { name: 'n2', bio: 'C' },
+      { name: 'n3', bio: 'C' },
+    ]);
+  }
 });
 
 test('truncate empties the table and what is written after it stays', async () => {
