@@ -12,10 +12,11 @@ import {
 } from './drain.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
 import { median } from './quantiles.ts';
+import { measureVerify, type VerifyResult } from './verify.ts';
 
 /*
  * npm run bench                 all
- * npm run bench -- freshness    or drain
+ * npm run bench -- freshness    or drain, or verify
  * npm run bench -- --quick      fewer rows and seconds, for use while developing
  */
 const { values, positionals } = parseArgs({
@@ -24,10 +25,24 @@ const { values, positionals } = parseArgs({
 });
 const wants = (name: string) => positionals.length === 0 || positionals.includes(name);
 const size = values.quick
-  ? { seconds: 5, backlog: 100_000, rounds: 1 }
-  : { seconds: 20, backlog: 500_000, rounds: 3 };
+  ? { seconds: 5, backlog: 100_000, rounds: 1, verifyRows: 100_000 }
+  : { seconds: 20, backlog: 500_000, rounds: 3, verifyRows: 1_000_000 };
 const RATES = [1, 100, 1_000];
 const WARM_UP_SECONDS = 3;
+
+let verified: VerifyResult[] = [];
+if (wants('verify')) {
+  console.log(`verify: a table of ${size.verifyRows.toLocaleString('en-US')} rows, 11 columns`);
+  verified = await measureVerify(size.verifyRows, ({ key, equalSeconds, foundSeconds }) =>
+    console.log(
+      `  key: ${key.padEnd(26)}  equal after ${equalSeconds.toFixed(1)} s, one changed cell found after ${foundSeconds.toFixed(1)} s`,
+    ),
+  );
+}
+if (!wants('freshness') && !wants('drain')) {
+  await keepResults({ verified });
+  process.exit(0);
+}
 
 await using bench = await startBenchStack();
 const client = new pg.Client({ connectionString: bench.databaseUrl });
@@ -84,20 +99,24 @@ if (wants('drain')) {
   );
 }
 
-const folder = new URL('../.tributary/bench-results/', import.meta.url);
-await mkdir(folder, { recursive: true });
-const file = new URL(`${new Date().toISOString().replaceAll(':', '-')}.json`, folder);
-const machine = {
-  cpus: cpus().length,
-  cpu: cpus()[0]?.model,
-  memoryGb: Math.round(totalmem() / 1024 ** 3),
-  node: process.version,
-};
-await writeFile(
-  file,
-  `${JSON.stringify({ quick: values.quick, machine, freshness, drains }, null, 2)}\n`,
-);
-console.log(`results in ${file.pathname}`);
+await keepResults({ freshness, drains, verified });
+
+async function keepResults(results: object): Promise<void> {
+  const folder = new URL('../.tributary/bench-results/', import.meta.url);
+  await mkdir(folder, { recursive: true });
+  const file = new URL(`${new Date().toISOString().replaceAll(':', '-')}.json`, folder);
+  const machine = {
+    cpus: cpus().length,
+    cpu: cpus()[0]?.model,
+    memoryGb: Math.round(totalmem() / 1024 ** 3),
+    node: process.version,
+  };
+  await writeFile(
+    file,
+    `${JSON.stringify({ quick: values.quick, machine, ...results }, null, 2)}\n`,
+  );
+  console.log(`results in ${file.pathname}`);
+}
 
 async function untilTable(table: string): Promise<void> {
   const [database, name] = table.split('.');

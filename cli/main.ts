@@ -6,13 +6,26 @@ import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { localDefaults } from './local-environment.ts';
 
 /** A terminal and a parent may both pass on one Ctrl-C; within this time they are one. */
 const SAME_SIGNAL_MS = 1_000;
+const PARENT_CHECK_MS = 500;
 
 /** Failures of whoever called us, before anything was done. */
 const USAGE_CODES = new Set(['CONFIG_INVALID', 'CATALOG_INVALID', 'PORT_TAKEN']);
+
+/** npm that is ended does not tell what it has started. */
+function whenParentEnds(act: () => void): void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, PARENT_CHECK_MS);
+  timer.unref();
+}
 
 /** Aborts on the first SIGINT, SIGTERM or SIGHUP; a second one, later, ends the process at once. */
 function stopSignal(): AbortSignal {
@@ -30,6 +43,7 @@ function stopSignal(): AbortSignal {
   process.on('SIGTERM', onSignal);
   // The terminal was closed.
   process.on('SIGHUP', onSignal);
+  if (process.env['npm_lifecycle_event'] !== undefined) whenParentEnds(() => controller.abort());
   return controller.signal;
 }
 
@@ -39,8 +53,10 @@ async function main(): Promise<number> {
     .exitOverride()
     .showHelpAfterError()
     .configureHelp({ showGlobalOptions: true });
-  program.addCommand(upCommand(stopSignal()));
+  const stop = stopSignal();
+  program.addCommand(upCommand(stop));
   program.addCommand(statusCommand());
+  program.addCommand(verifyCommand(stop));
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());
   for (const command of program.commands) command.exitOverride();

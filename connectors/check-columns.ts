@@ -14,20 +14,33 @@ export function checkColumns({ captured }: CapturedTables, serverVersion: number
 
 // Found by capturing a table with a column of every type of Postgres 18 with Debezium 3.6.3.
 
-/** Elements of arrays that Debezium leaves out of its events without a word. */
-const ARRAYS_LOST = new Set('bit varbit interval money name point refcursor xml'.split(' '));
+/** Elements of arrays that Debezium leaves out of its events without a word, or cuts (`time`: to milliseconds). */
+const ARRAYS_LOST = new Set('bit varbit interval money name point refcursor time xml'.split(' '));
 
 /** Elements of arrays in which Debezium keeps NULLs; of other arrays one NULL loses the whole. */
 const ARRAYS_WITH_NULLS = new Set(
   (
     'bool bpchar bytea char cidr citext date daterange float4 float8 hstore inet int2 int4 ' +
-    'int4range int8 int8range json jsonb ltree macaddr macaddr8 numeric numrange oid text time ' +
+    'int4range int8 int8range json jsonb ltree macaddr macaddr8 numeric numrange oid text ' +
     'timestamp timestamptz timetz tsrange tstzrange uuid varchar'
   ).split(' '),
 );
 
 function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: number): Finding[] {
   const name = `${quoteTable(table)}.${quoteIdent(column.name)}`;
+  if (column.dimensions === 0 && column.type === 'varbit') {
+    return [
+      {
+        id: 'column-type-lost',
+        severity: 'error',
+        what: `${name} is bit varying`,
+        why: 'Debezium leaves out leading zeros, so 001 and 1 would be the same in the warehouse.',
+        sql: [],
+        advice:
+          'Leave the table out (`exclude` in the catalog), or keep the values as text or bit(n).',
+      },
+    ];
+  }
   if (column.dimensions > 1 || (column.dimensions === 1 && ARRAYS_LOST.has(column.type))) {
     return [
       {

@@ -256,7 +256,9 @@ describe('preflight', () => {
 
   it('refuses what would be lost on the way, and names that would fall together', async () => {
     const { admin, check } = await shop();
-    await admin('CREATE TABLE lost (id int PRIMARY KEY, grid int[][], spans interval[], ok int[])');
+    await admin(
+      'CREATE TABLE lost (id int PRIMARY KEY, grid int[][], spans interval[], flags varbit, ok int[])',
+    );
     await admin('CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY)');
     await admin('CREATE TABLE "user s" (id int PRIMARY KEY)');
     await admin('CREATE TABLE user_s (id int PRIMARY KEY)');
@@ -264,6 +266,7 @@ describe('preflight', () => {
     const said = errors.map(({ id, what }) => `${id}: ${what}`).join('\n');
     expect(said).toContain('column-type-lost: public.lost.grid is an array of arrays');
     expect(said).toContain('column-type-lost: public.lost.spans is an array of interval');
+    expect(said).toContain('column-type-lost: public.lost.flags is bit varying');
     expect(said).not.toContain('lost.ok');
     expect(said).toContain('unlogged-table: public.fleeting');
     expect(said).toContain('names-collide: public."user s" and public.user_s');

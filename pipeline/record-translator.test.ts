@@ -41,6 +41,7 @@ const translator = () =>
       },
     },
     source: 'shop',
+    textColumns: [],
     epoch: FIRST_EPOCH,
     log: createLogger('test', 'silent'),
     signal: new AbortController().signal,

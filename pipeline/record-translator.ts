@@ -5,6 +5,7 @@ import { isRecord, parseAvroSchema, type AvroSchema } from './avro/avro-schema.t
 import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
+import { matchesColumn, type ColumnPattern } from './catalog/table-pattern.ts';
 import { readEnvelope, type Envelope } from './change/envelope.ts';
 import { firstOffsetOf } from './change/replay.ts';
 import type { Epoch } from './change/version.ts';
@@ -39,6 +40,7 @@ const NO_KEY: KeySchema = { schema: 'null', fields: [] };
 export class RecordTranslator {
   readonly #registry: SchemaRegistry;
   readonly #source: string;
+  readonly #textColumns: readonly ColumnPattern[];
   readonly #epoch: Epoch;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
@@ -49,12 +51,15 @@ export class RecordTranslator {
   constructor(options: {
     registry: SchemaRegistry;
     source: string;
+    /** Columns of the source that the catalog wants as exact text. */
+    textColumns: readonly ColumnPattern[];
     epoch: Epoch;
     log: Logger;
     signal: AbortSignal;
   }) {
     this.#registry = options.registry;
     this.#source = options.source;
+    this.#textColumns = options.textColumns;
     this.#epoch = options.epoch;
     this.#log = options.log;
     this.#signal = options.signal;
@@ -145,6 +150,8 @@ export class RecordTranslator {
         keySchema: key === NO_KEY ? null : key.schema,
         valueSchema: value.schema,
         schemaId: valueId,
+        isTextColumn: (column) =>
+          this.#textColumns.some((pattern) => matchesColumn(pattern, { schema, table, column })),
       });
       this.#plans.set(id, plan);
     }

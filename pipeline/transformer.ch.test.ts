@@ -77,6 +77,8 @@ class Table {
   readonly schemas = new Schemas();
   readonly log: LogRecord[] = [];
   readonly letters: DeadLetter[] = [];
+  /** Commit time of the changes that follow. */
+  committedAtMicros = 1_700_000_000_000_000;
   #value: AvroSchema = 'null';
   #valueId = 0;
   #key = Buffer.alloc(0);
@@ -101,6 +103,7 @@ class Table {
   change(change: SampleChange, partition = 0): void {
     const value = encodeChange(this.#value, this.#valueId, this.name, {
       sequence: `["${1000 + this.log.length}","1"]`,
+      committedAtMicros: this.committedAtMicros,
       ...change,
     });
     this.log.push({ partition, key: change.op === 't' ? null : this.#key, value });
@@ -141,6 +144,7 @@ class Table {
         { letters: options.mostLetters ?? 1_000, windowMs: 600_000 },
       ),
       registry: this.schemas,
+      textColumns: new Map(),
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,
       limits: { maxRows: 5, maxBytes: 100_000 },
@@ -157,7 +161,8 @@ class Table {
     const result = await client.query({
       query: sql
         .replaceAll('{view}', `shop.${this.name}`)
-        .replaceAll('{log}', `changes.shop__${this.name}`),
+        .replaceAll('{log}', `changes.shop__${this.name}`)
+        .replaceAll('{history}', `history.shop__${this.name}`),
       format: 'JSONEachRow',
     });
     return result.json<T>();
@@ -181,8 +186,12 @@ const steps = fc.array(
   { minLength: 1, maxLength: 40 },
 );
 
-function play(table: Table, life: readonly Step[]): Map<number, Person> {
-  const rows = new Map<number, Person>();
+function play(
+  table: Table,
+  life: readonly Step[],
+  start: ReadonlyMap<number, Person> = new Map(),
+): Map<number, Person> {
+  const rows = new Map(start);
   for (const { id, kind, name, bio } of life) {
     const before = rows.get(id);
     const partition = id % 2;
@@ -312,6 +321,51 @@ test('a replayed change takes its place in the history, also for the values that
     ]);
   }
 });
+
+test('history says of every row what it was when: gapless, never two at a time', async () => {
+  // Several changes of a row at one time, and a server whose clock is set back.
+  const clock = fc.array(fc.integer({ min: -3, max: 5 }), { minLength: 40, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(steps, clock, async (life, ticks) => {
+      const table = new Table();
+      const lives = new Map<number, { since: number; person: Person | undefined }[]>();
+      let rows = new Map<number, Person>();
+      let second = 1_700_000_000;
+      for (const [index, step] of life.entries()) {
+        second += ticks[index] ?? 0;
+        table.committedAtMicros = second * 1_000_000;
+        const written = table.log.length;
+        rows = play(table, [step], rows);
+        if (table.log.length === written) continue;
+        const versions = lives.get(step.id) ?? [];
+        lives.set(step.id, versions);
+        const since = Math.max(second, versions.at(-1)?.since ?? 0);
+        if (versions.at(-1)?.since === since) versions.pop();
+        versions.push({ since, person: rows.get(step.id) });
+      }
+      fc.pre(table.log.length > 0);
+      await table.run();
+      expect(
+        await table.query(
+          `SELECT toString(id) AS id, name, bio, toUnixTimestamp(valid_from) AS since,
+             if(valid_to IS NULL, NULL, toUnixTimestamp(assumeNotNull(valid_to))) AS until
+           FROM {history} ORDER BY id, since`,
+        ),
+      ).toEqual(
+        [...lives]
+          .sort(([a], [b]) => a - b)
+          .flatMap(([, versions]) =>
+            versions.flatMap(({ since, person }, index) =>
+              person === undefined
+                ? []
+                : [{ ...person, since, until: versions[index + 1]?.since ?? null }],
+            ),
+          ),
+      );
+    }),
+    { numRuns: 20, endOnFailure: true },
+  );
+}, 120_000);
 
 test('truncate empties the table and what is written after it stays', async () => {
   const table = new Table();
@@ -474,7 +528,7 @@ test('a type that does not fit, a key that changed and a topic made anew halt th
 test('names that need quoting, and names of our own columns, pass through', async () => {
   const columns: SampleColumn[] = [
     { name: 'id', type: 'long' },
-    ...['_version', '_deleted', 'SELECT', '_version_'].map((name) => ({
+    ...['_version', '_deleted', 'SELECT', '_version_', 'valid_to'].map((name) => ({
       name,
       type: ['null', 'string'] as AvroSchema,
     })),
@@ -490,12 +544,12 @@ test('names that need quoting, and names of our own columns, pass through', asyn
     },
   ];
   const table = new Table(columns);
-  table.change({
-    op: 'c',
-    after: { id: 1, _version: 'v', _deleted: 'd', SELECT: 's', _version_: 'w', Gr__e: 'ß' },
-  });
+  const row = { id: 1, _version: 'v', _deleted: 'd', SELECT: 's', _version_: 'w' };
+  table.change({ op: 'c', after: { ...row, valid_to: 't', Gr__e: 'ß' } });
   await table.run();
-  expect(await table.query('SELECT * FROM {view}')).toEqual([
-    { id: 1, _version: 'v', _deleted: 'd', SELECT: 's', _version_: 'w', "Größe `x` '\\": 'ß' },
+  const great = { "Größe `x` '\\": 'ß' };
+  expect(await table.query('SELECT * FROM {view}')).toEqual([{ ...row, valid_to: 't', ...great }]);
+  expect(await table.query('SELECT * EXCEPT valid_from FROM {history}')).toEqual([
+    { ...row, valid_to_: 't', ...great, valid_to: null },
   ]);
 });

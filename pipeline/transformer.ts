@@ -3,6 +3,7 @@ import { describeError, isAbort, renderError, TributaryError } from '#runtime/er
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
+import type { ColumnPattern } from './catalog/table-pattern.ts';
 import type { Offset } from './change/offset.ts';
 import { FIRST_EPOCH } from './change/version.ts';
 import type { PipelineMetrics } from './metrics.ts';
@@ -26,6 +27,8 @@ export interface TransformerOptions {
   readonly sink: Sink;
   readonly deadLetters: DeadLetterQueue;
   readonly registry: SchemaRegistry;
+  /** Columns to keep as exact text, by source. */
+  readonly textColumns: ReadonlyMap<string, readonly ColumnPattern[]>;
   readonly freshness: FreshnessRecorder;
   readonly metrics: PipelineMetrics;
   readonly limits: BatchLimits;
@@ -210,7 +213,8 @@ export class Transformer implements RecordHandler {
   }
 
   #createPipe(topic: string): Pipe {
-    const { sink, deadLetters, limits, flushIntervalMs, source, registry } = this.#options;
+    const { sink, deadLetters, limits, flushIntervalMs, source, registry, textColumns } =
+      this.#options;
     const log = this.#options.log.child({ topic });
     const signal = this.#abandon.signal;
     const lane = new TableLane({
@@ -225,9 +229,11 @@ export class Transformer implements RecordHandler {
       onRoom: () => source.resume(topic),
       onHalted: (error) => this.#halt(pipe, error),
     });
+    const sourceName = topic.slice(0, topic.indexOf('.'));
     const translator = new RecordTranslator({
       registry,
-      source: topic.slice(0, topic.indexOf('.')),
+      source: sourceName,
+      textColumns: textColumns.get(sourceName) ?? [],
       epoch: FIRST_EPOCH,
       log,
       signal,

@@ -19,6 +19,7 @@ import { renderConnector } from '../../connectors/render.ts';
 import { slotStatus } from '../../connectors/slot-status.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import { findSource, type Catalog, type Source } from '../../pipeline/catalog/catalog.ts';
+import { loadLocalSettings } from '../../local/settings.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 
 const settings = z.object({
@@ -29,7 +30,7 @@ const settings = z.object({
 
 /** Options of the subcommands; each has those it declares. */
 interface Options {
-  readonly config: string;
+  readonly config?: string;
   readonly json?: boolean;
   readonly run?: boolean;
   readonly yes?: boolean;
@@ -188,7 +189,7 @@ export function connectorsCommand(): Command {
 }
 
 function shared(command: Command, json = true): Command {
-  command.option('-c, --config <file>', 'the catalog', 'tributary.yaml');
+  command.option('-c, --config <file>', 'the catalog (default: tributary.yaml)');
   return json ? command.option('--json', 'print JSON') : command;
 }
 
@@ -214,7 +215,10 @@ function run(
     try {
       const options = command.opts<Options>();
       const { connectUrl, adminUrl } = loadConfig(settings, process.env);
-      const catalog = await loadCatalog(options.config, process.env);
+      const catalog = await loadCatalog(
+        options.config ?? loadLocalSettings(process.env).catalogPath,
+        process.env,
+      );
       const client = createConnectClient(connectUrl, secretsOf(catalog));
       const context = { catalog, client, adminUrl, signal: controller.signal };
       process.exitCode = await work(context, options, command.args);

@@ -5,6 +5,7 @@ import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
+import { loadLocalSettings } from '../../local/settings.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
@@ -26,7 +27,7 @@ const DEADLINE_MS = 20_000;
 export function statusCommand(): Command {
   return new Command('status')
     .description('Show every source: connector, slot, lags, rows in the warehouse')
-    .option('--config <file>', 'catalog of the sources', 'tributary.yaml')
+    .option('--config <file>', 'catalog of the sources (default: tributary.yaml)')
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
@@ -36,9 +37,12 @@ export function statusCommand(): Command {
         '  and the variables that the catalog names\n' +
         '\nExit codes: 0 all is well, 1 something is not, 2 called or configured wrongly',
     )
-    .action(async (options: { config: string; json?: boolean }) => {
+    .action(async (options: { config?: string; json?: boolean }) => {
       const config = loadConfig(settings, process.env);
-      const catalog = await loadCatalog(options.config, process.env);
+      const catalog = await loadCatalog(
+        options.config ?? loadLocalSettings(process.env).catalogPath,
+        process.env,
+      );
       const warehouse = connectWarehouse(
         {
           url: config.clickhouseUrl,

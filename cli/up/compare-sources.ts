@@ -1,30 +1,59 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
-import type { Catalog } from '../../pipeline/catalog/catalog.ts';
-import { isCaptured } from '../../pipeline/catalog/table-pattern.ts';
-import {
-  agrees,
-  compareTable,
-  listTables,
-  type TableComparison,
-} from '../../pipeline/verify/compare-table.ts';
+import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
+import { isCaptured, type TableName } from '../../pipeline/catalog/table-pattern.ts';
+import type { CatchUp } from '../../pipeline/verify/settle-rows.ts';
+import { listTables } from '../../pipeline/verify/table-shape.ts';
+import { agrees, verifyTable, type TableComparison } from '../../pipeline/verify/verify-table.ts';
 
 const PAUSE_MS = 500;
 
-/** Compares every captured table of every source with the warehouse. */
+/** What to compare, and how. */
+export interface CompareOptions {
+  /** @defaultValue every captured table */
+  readonly isWanted?: (source: Source, table: TableName) => boolean;
+  /** Sources to connect to. @defaultValue all */
+  readonly isWantedSource?: (source: Source) => boolean;
+  /**
+   * Makes what lets writes go on meanwhile; without it the warehouse is taken as it is.
+   *
+   * @param client - connected to the source
+   */
+  readonly catchUp?: (source: Source, client: SourceClient) => CatchUp;
+  /** Whether differences carry the values of both sides. */
+  readonly showValues?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** A connection to a source's database. */
+export type SourceClient = Parameters<typeof listTables>[0];
+
+/** Compares captured tables of the sources with the warehouse. */
 export async function compareSources(
   catalog: Catalog,
   warehouse: Warehouse,
+  options: CompareOptions = {},
 ): Promise<TableComparison[]> {
+  const {
+    isWanted = () => true,
+    isWantedSource = () => true,
+    catchUp,
+    showValues = false,
+  } = options;
+  const signal = options.signal ?? new AbortController().signal;
   const bySource = await Promise.all(
-    catalog.sources.map((source) =>
+    catalog.sources.filter(isWantedSource).map((source) =>
       withDatabase(source.name, source.url, async (client) => {
         const comparisons: TableComparison[] = [];
         for (const table of await listTables(client)) {
-          if (!isCaptured(source, table)) continue;
+          if (!isCaptured(source, table) || !isWanted(source, table)) continue;
           comparisons.push(
-            await compareTable({ source: source.name, ...table }, client, warehouse),
+            await verifyTable({ source: source.name, ...table }, client, warehouse, {
+              signal,
+              showValues,
+              ...(catchUp === undefined ? {} : { catchUp: catchUp(source, client) }),
+            }),
           );
         }
         return comparisons;
@@ -47,7 +76,7 @@ export async function waitUntilEqual(
 ): Promise<TableComparison[]> {
   const deadline = Date.now() + deadlineMs;
   for (;;) {
-    const comparisons = await compareSources(catalog, warehouse);
+    const comparisons = await compareSources(catalog, warehouse, { signal });
     if (comparisons.every(agrees) || Date.now() > deadline) return comparisons;
     await delay(PAUSE_MS, undefined, { signal });
   }
@@ -57,7 +86,7 @@ export async function waitUntilEqual(
 export function describeComparisons(comparisons: readonly TableComparison[]): string {
   const header = ['table', 'service rows', 'warehouse rows', 'result'];
   const lines = comparisons.map((comparison) => [
-    `${comparison.source}.${comparison.schema === 'public' ? '' : `${comparison.schema}.`}${comparison.table}`,
+    tableLabel(comparison),
     comparison.sourceRows.toLocaleString('en-US'),
     comparison.warehouseRows.toLocaleString('en-US'),
     verdict(comparison),
@@ -80,8 +109,20 @@ export function describeComparisons(comparisons: readonly TableComparison[]): st
     .join('\n');
 }
 
+/** A table as people name it: `orders.lines`, with its schema when that is not `public`. */
+export function tableLabel({
+  source,
+  schema,
+  table,
+}: Pick<TableComparison, 'source' | 'schema' | 'table'>): string {
+  return `${source}.${schema === 'public' ? '' : `${schema}.`}${table}`;
+}
+
 function verdict(comparison: TableComparison): string {
   if (agrees(comparison)) return 'equal';
-  const { missing, surplus, different, problem } = comparison;
-  return problem ?? `${missing} missing, ${surplus} too many, ${different} different`;
+  const { missing, surplus, different, problem, cut } = comparison;
+  return (
+    problem ??
+    `${missing} missing, ${surplus} too many, ${different} different${cut ? ', and more' : ''}`
+  );
 }

@@ -10,7 +10,7 @@ import { localAddresses, shopSourceUrls } from '../local-environment.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
-import { agrees } from '../../pipeline/verify/compare-table.ts';
+import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { signalGroup } from '../../local/process-identity.ts';
 import { RunRecords } from '../../local/run-records.ts';
 import { loadLocalSettings, statePath } from '../../local/settings.ts';

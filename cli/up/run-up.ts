@@ -6,7 +6,7 @@ import { resetState, shopDatabases, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
-import { agrees } from '../../pipeline/verify/compare-table.ts';
+import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { localAddresses, shopSourceUrls } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';

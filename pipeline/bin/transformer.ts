@@ -135,6 +135,7 @@ async function main(): Promise<never> {
       sink: createClickHouseSink(client),
       deadLetters,
       registry: createRegistryClient(config.registryUrl),
+      textColumns: new Map(catalog.sources.map(({ name, textColumns }) => [name, textColumns])),
       freshness,
       metrics,
       limits: { maxRows: config.maxBatchRows, maxBytes: config.maxBatchBytes },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Secret } from '#runtime/config.ts';
 import type { PostgresAddress } from './postgres-address.ts';
-import type { TablePattern } from './table-pattern.ts';
+import type { ColumnPattern, TablePattern } from './table-pattern.ts';
 
 /** Databases of the warehouse that a source cannot be named after. */
 export const RESERVED_NAMES: readonly string[] = [
@@ -62,6 +62,23 @@ const sourceEntry = z.strictObject({
     description: 'Tables to leave out although a pattern in `tables` matches them.',
     examples: [['public.schema_migrations']],
   }),
+  text_columns: z
+    .array(
+      z.string().meta({
+        description:
+          'schema.table.column, with the wildcards and quotes of `tables`. Columns of other types ' +
+          'than numeric, date, timestamp, timestamptz and their arrays are not changed by it.',
+        examples: ['public.contracts.valid_to'],
+      }),
+    )
+    .optional()
+    .meta({
+      description:
+        "Columns to keep as exact text in Postgres's own spelling, because they hold what the " +
+        'ClickHouse type cannot: NaN in a numeric with precision; infinity, BC, years before 1900 ' +
+        'or after 2299 in a date or timestamp.',
+      examples: [['public.contracts.valid_to']],
+    }),
 });
 
 /** The catalog file as it is written; `tributary.schema.json` is generated from this. */
@@ -87,6 +104,8 @@ export interface Source {
   readonly address: Omit<PostgresAddress, 'password'>;
   readonly tables: readonly TablePattern[];
   readonly exclude: readonly TablePattern[];
+  /** Columns kept as exact text although ClickHouse has a type for them. */
+  readonly textColumns: readonly ColumnPattern[];
 }
 
 /** Everything Tributary was told to carry. */

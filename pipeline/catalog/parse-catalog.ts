@@ -6,7 +6,7 @@ import { catalogInvalid, type CatalogProblem } from './catalog-problem.ts';
 import { interpolate } from './interpolate.ts';
 import { explainShapeIssue, explainUnknownKey } from './shape-problem.ts';
 import { parsePostgresUrl } from './postgres-address.ts';
-import { BadTablePattern, parseTablePattern, type TablePattern } from './table-pattern.ts';
+import { BadTablePattern, parseColumnPattern, parseTablePattern } from './table-pattern.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Path = readonly PropertyKey[];
@@ -70,19 +70,24 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
         );
       }
     }
-    const patternsOf = (key: 'tables' | 'exclude') =>
-      texts(entry[key]).flatMap(([position, pattern]): TablePattern[] => {
+    const patternsOf = <Pattern>(
+      key: 'tables' | 'exclude' | 'text_columns',
+      parse: (text: string, line: number) => Pattern,
+    ) =>
+      texts(entry[key]).flatMap(([position, pattern]): Pattern[] => {
         const offset = at([...place, key, position]);
         try {
-          return [{ ...parseTablePattern(pattern), line: lines.linePos(offset).line }];
+          return [parse(pattern, lines.linePos(offset).line)];
         } catch (error) {
           if (!(error instanceof BadTablePattern)) throw error;
           report(offset, error.message, error.fix);
           return [];
         }
       });
-    const tables = patternsOf('tables');
-    const exclude = patternsOf('exclude');
+    const tablePattern = (text: string, line: number) => ({ ...parseTablePattern(text), line });
+    const tables = patternsOf('tables', tablePattern);
+    const exclude = patternsOf('exclude', tablePattern);
+    const textColumns = patternsOf('text_columns', parseColumnPattern);
     if (typeof url !== 'string') continue;
     const resolved = interpolate(url, env);
     variables.push(...resolved.variables);
@@ -105,6 +110,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       address: shown,
       tables,
       exclude,
+      textColumns,
     });
   }
   if (problems.length > 0) throw catalogInvalid(path, problems);

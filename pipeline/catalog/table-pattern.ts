@@ -11,6 +11,12 @@ export interface TablePattern {
   readonly line?: number;
 }
 
+/** Which columns of a source's tables: `public.contracts.valid_*`. */
+export interface ColumnPattern {
+  readonly table: TablePattern;
+  readonly column: readonly Piece[];
+}
+
 /** A table by its place in its database. */
 export interface TableName {
   readonly schema: string;
@@ -39,29 +45,7 @@ const QUOTING =
  * @throws BadTablePattern
  */
 export function parseTablePattern(text: string): TablePattern {
-  const names: Piece[][] = [];
-  let rest = text;
-  for (;;) {
-    const quoted = /^"((?:[^"]|"")+)"(?=\.|$)/.exec(rest);
-    const plain = quoted === null ? /^[^\s".,]+/.exec(rest) : null;
-    const found = quoted ?? plain;
-    if (found === null) {
-      throw new BadTablePattern(
-        text.trim() === '' ? 'the pattern is empty' : `"${text}" is not a table pattern`,
-        text.trim() === '' ? 'Write schema.table, for example public.*' : QUOTING,
-      );
-    }
-    names.push(
-      quoted === null ? piecesOf(found[0]) : [{ text: (quoted[1] ?? '').replaceAll('""', '"') }],
-    );
-    rest = rest.slice(found[0].length);
-    if (rest === '') break;
-    if (!rest.startsWith('.')) {
-      throw new BadTablePattern(`"${text}" is not a table pattern`, QUOTING);
-    }
-    rest = rest.slice(1);
-  }
-  const [schema, table, ...more] = names;
+  const [schema, table, ...more] = namesOf(text, 'table');
   if (schema === undefined || table === undefined) {
     throw new BadTablePattern(
       `"${text}" does not say which schema the table is in`,
@@ -77,6 +61,60 @@ export function parseTablePattern(text: string): TablePattern {
   return { text, schema, table };
 }
 
+/**
+ * Reads `schema.table.column`, by the rules of {@link parseTablePattern}.
+ *
+ * @throws BadTablePattern
+ */
+export function parseColumnPattern(text: string): ColumnPattern {
+  const [schema, table, column, ...more] = namesOf(text, 'column');
+  if (schema === undefined || table === undefined || column === undefined || more.length > 0) {
+    throw new BadTablePattern(
+      `"${text}" is not schema.table.column`,
+      'Write all three, for example public.contracts.valid_to. A name with a dot in it needs double quotes.',
+    );
+  }
+  return { table: { text, schema, table }, column };
+}
+
+/** The pattern that means one column alone. */
+export function columnPatternText(name: TableName & { readonly column: string }): string {
+  return [name.schema, name.table, name.column]
+    .map((part) => (/^[^\s".,*?]+$/.test(part) ? part : `"${part.replaceAll('"', '""')}"`))
+    .join('.');
+}
+
+/** Reads the names between the dots. */
+function namesOf(text: string, what: 'table' | 'column'): Piece[][] {
+  const names: Piece[][] = [];
+  let rest = text;
+  for (;;) {
+    const quoted = /^"((?:[^"]|"")+)"(?=\.|$)/.exec(rest);
+    const plain = quoted === null ? /^[^\s".,]+/.exec(rest) : null;
+    const found = quoted ?? plain;
+    if (found === null) {
+      throw new BadTablePattern(
+        text.trim() === '' ? 'the pattern is empty' : `"${text}" is not a ${what} pattern`,
+        text.trim() === ''
+          ? what === 'table'
+            ? 'Write schema.table, for example public.*'
+            : 'Write schema.table.column, for example public.contracts.valid_to'
+          : QUOTING,
+      );
+    }
+    names.push(
+      quoted === null ? piecesOf(found[0]) : [{ text: (quoted[1] ?? '').replaceAll('""', '"') }],
+    );
+    rest = rest.slice(found[0].length);
+    if (rest === '') break;
+    if (!rest.startsWith('.')) {
+      throw new BadTablePattern(`"${text}" is not a ${what} pattern`, QUOTING);
+    }
+    rest = rest.slice(1);
+  }
+  return names;
+}
+
 function piecesOf(name: string): Piece[] {
   return (name.match(/\*+|\?|[^*?]+/g) ?? []).map((piece) =>
     piece.startsWith('*') ? '*' : piece === '?' ? '?' : { text: piece },
@@ -86,6 +124,14 @@ function piecesOf(name: string): Piece[] {
 /** Whether a table is one that the pattern means. */
 export function matchesTable(pattern: TablePattern, name: TableName): boolean {
   return nameRegex(pattern.schema).test(name.schema) && nameRegex(pattern.table).test(name.table);
+}
+
+/** Whether a column is one that the pattern means. */
+export function matchesColumn(
+  pattern: ColumnPattern,
+  name: TableName & { readonly column: string },
+): boolean {
+  return matchesTable(pattern.table, name) && nameRegex(pattern.column).test(name.column);
 }
 
 /** Whether a source with these patterns captures a table. */

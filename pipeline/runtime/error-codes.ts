@@ -94,7 +94,7 @@ export const ERROR_CODES = {
   VALUE_REJECTED: {
     disposition: 'dead-letter',
     meaning: 'ClickHouse refuses a value of this row.',
-    fix: 'Compare the column type in the warehouse with the source (pipeline/docs/types.md).',
+    fix: 'The reason names the column. Where it names a line for the catalog (text_columns), add that line and restart; else compare the column type in the warehouse with the source (pipeline/docs/types.md).',
   },
   ROW_INCOMPLETE: {
     disposition: 'dead-letter',
@@ -142,6 +142,11 @@ export const ERROR_CODES = {
     disposition: 'retry',
     meaning: "A source's Postgres does not answer.",
     fix: 'Start the database or correct its URL.',
+  },
+  SOURCE_REFUSED: {
+    disposition: 'halt',
+    meaning: "A source's Postgres refuses to read a table.",
+    fix: 'Read the reason in the message; `tributary connectors sql <source>` prints the rights that the capture role needs.',
   },
   STACK_FAILED: {
     disposition: 'halt',

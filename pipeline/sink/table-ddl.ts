@@ -1,6 +1,7 @@
 import { TributaryError } from '#runtime/errors.ts';
 import { nullableOf } from '../transform/column-type.ts';
 import {
+  nameBeside,
   OWN_COLUMNS,
   storageName,
   type PlannedColumn,
@@ -12,6 +13,11 @@ import { quoteName, quoteText } from './identifier.ts';
 export const CURRENT = 'current';
 /** Database of the change logs. */
 export const CHANGES = 'changes';
+/** Database of the views of who was what when. */
+export const HISTORY = 'history';
+
+/** Columns that a history view adds: from when (included) until when (excluded) a row was so. */
+const VALIDITY = new Set(['valid_from', 'valid_to']);
 
 /** A column as ClickHouse has it. */
 export interface StoredColumn {
@@ -71,6 +77,7 @@ export function createTable(plan: TablePlan): TableChange {
         `SETTINGS non_replicated_deduplication_window = 1000 ` +
         `COMMENT ${quoteText(`every change of ${what}`)}`,
       createView(plan, []),
+      createHistory(plan, []),
     ],
     notes: ['table first seen'],
   };
@@ -109,7 +116,8 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
       }
       notes.push(`added column ${column.name}`);
     } else if (!holds(stored.type, wanted)) {
-      const widened = widenedType(stored.type, wanted);
+      const toText = column.keptAsText && !column.isKey;
+      const widened = widenedType(stored.type, wanted, toText);
       if (widened === undefined) {
         throw new TributaryError(
           'TYPE_CHANGED',
@@ -132,7 +140,7 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
   const gone = current
     .map((column) => column.name)
     .filter((name) => !planned.has(name) && !own.has(name));
-  statements.push(createView(plan, gone));
+  statements.push(createView(plan, gone), createHistory(plan, gone));
   return { statements, notes };
 }
 
@@ -155,6 +163,46 @@ function createView(plan: TablePlan, gone: readonly string[]): string {
   );
 }
 
+/**
+ * The view that shows every version of every row with the time it was valid (SCD2): half-open
+ * intervals, without gaps while the row is there, never two at a time.
+ *
+ * Versions follow each other in commit order. Commit times need not: the clock of a server can be
+ * set back. So an interval begins no earlier than the one before it, and one that would end where
+ * it begins, as of all but the last change of a row in a transaction, was never to be seen by
+ * anybody and is left out.
+ */
+function createHistory(plan: TablePlan, gone: readonly string[]): string {
+  const names = new Set([...plan.columns.map((column) => column.name), ...gone]);
+  const shown = [
+    ...plan.columns.map(({ name, stored }) => ({ name, stored })),
+    ...gone.map((name) => ({ name, stored: name })),
+  ];
+  const columns = shown.map(
+    ({ name, stored }) =>
+      `h.${quoteName(stored)} AS ${quoteName(nameBeside(VALIDITY, name, names))}`,
+  );
+  const stored = shown.map((column) => quoteName(column.stored));
+  const key = plan.columns
+    .filter((column) => column.isKey)
+    .map((column) => quoteName(column.stored));
+  // Within the view; a source column may have any name.
+  const [since, until] = ['_since', '_until'].map((name) =>
+    quoteName(nameBeside(new Set([name]), name, names)),
+  );
+  const inOrder = `PARTITION BY ${key.join(', ')} ORDER BY _version`;
+  return (
+    `CREATE OR REPLACE VIEW ${HISTORY}.${quoteName(storageName(plan))} AS ` +
+    `SELECT ${columns.join(', ')}, h.${since} AS valid_from, h.${until} AS valid_to FROM (` +
+    `SELECT ${stored.join(', ')}, _deleted, ${since}, ` +
+    `leadInFrame(toNullable(${since})) OVER (${inOrder} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS ${until} ` +
+    `FROM (SELECT ${stored.join(', ')}, _deleted, _version, ` +
+    `max(_committed_at) OVER (${inOrder} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ${since} ` +
+    `FROM ${CHANGES}.${quoteName(storageName(plan))} FINAL)) AS h ` +
+    `WHERE h._deleted = 0 AND (h.${until} IS NULL OR h.${since} < h.${until})`
+  );
+}
+
 function previousColumn(plan: TablePlan, column: PlannedColumn): string {
   const index = plan.columns.indexOf(column);
   const previous = plan.columns[index - 1] ?? plan.columns.find((other) => other.isKey);
@@ -168,11 +216,19 @@ function holds(stored: string, wanted: string): boolean {
 
 const INTEGERS = ['Int16', 'Int32', 'Int64'];
 
-/** The type to give a column of type `stored` so that it holds both; undefined when none does. */
-function widenedType(stored: string, wanted: string): string | undefined {
+/**
+ * The type to give a column of type `stored` so that it holds both; undefined when none does.
+ *
+ * @param toText - that text holds any value: what is there becomes ClickHouse's spelling of it
+ */
+function widenedType(stored: string, wanted: string, toText: boolean): string | undefined {
   const [from, to] = [withoutNull(stored), withoutNull(wanted)];
   // NULL that was allowed once stays allowed: old rows may hold it.
-  return isWider(from, to) ? (stored === from ? wanted : nullableOf(to)) : undefined;
+  return isWider(from, to) || (toText && to === 'String')
+    ? stored === from
+      ? wanted
+      : nullableOf(to)
+    : undefined;
 }
 
 function isWider(from: string, to: string): boolean {

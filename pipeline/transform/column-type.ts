@@ -6,6 +6,7 @@ import {
   type AvroSchema,
 } from '../avro/avro-schema.ts';
 import type { ColumnValue } from '../change/row-image.ts';
+import { spellDate, spellTimestamp, spellZonedTimestamp } from './postgres-spelling.ts';
 import { dateText, timeText, timestampText, zonedTimestampText } from './temporal-text.ts';
 
 /** What a cell is on its way into ClickHouse: JSON, with big numbers and times as exact text. */
@@ -128,12 +129,27 @@ const BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
     canBeNullable: true,
     encode: (value) => timeText(bigintOf(value)),
   },
+  'io.debezium.data.geometry.Point': {
+    ...TEXT,
+    // As Postgres prints it; its well-known-binary form, which comes beside it, says the same.
+    encode: (value) => `(${coordinateOf(value, 'x')},${coordinateOf(value, 'y')})`,
+  },
   'io.debezium.data.Uuid': passedAsIs('UUID'),
   'io.debezium.data.Enum': {
     clickhouse: 'LowCardinality(String)',
     canBeNullable: true,
     encode: TEXT.encode,
   },
+};
+
+const asText = (encode: (value: ColumnValue) => string): ColumnType => ({ ...TEXT, encode });
+
+/** Exact text of what Postgres holds and the types above do not. */
+const TEXT_BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
+  'io.debezium.time.Date': asText((value) => spellDate(numberOf(value))),
+  'io.debezium.time.Timestamp': asText((value) => spellTimestamp(bigintOf(value) * 1000n)),
+  'io.debezium.time.MicroTimestamp': asText((value) => spellTimestamp(bigintOf(value))),
+  'io.debezium.time.ZonedTimestamp': asText((value) => spellZonedTimestamp(textOf(value))),
 };
 
 const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
@@ -149,41 +165,83 @@ const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
 /**
  * Chooses the ClickHouse type of a column from its Avro schema. Total: what has no exact type of
  * its own is kept as exact text.
+ *
+ * @param keptAsText - that a numeric, date or timestamp, or the elements of an array of them, be
+ * exact text too, in the spelling of Postgres: ClickHouse's types hold less than Postgres's
  */
-export function columnTypeOf(fieldSchema: AvroSchema): ColumnType {
+export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): ColumnType {
   const { schema } = unwrapNullable(fieldSchema);
   if (typeof schema === 'string') return BY_AVRO_TYPE[schema] ?? TEXT;
   if (Array.isArray(schema) || !isAnnotated(schema)) return TEXT;
   const semantic = schema['connect.name'];
-  const known = semantic === undefined ? undefined : BY_SEMANTIC_NAME[semantic];
-  if (known !== undefined) return known;
+  if (semantic !== undefined) {
+    const known =
+      (keptAsText ? TEXT_BY_SEMANTIC_NAME[semantic] : undefined) ?? BY_SEMANTIC_NAME[semantic];
+    if (known !== undefined) return known;
+  }
   const parameters = schema['connect.parameters'] ?? {};
+  if (semantic === 'io.debezium.data.Bits') return bitsType(Number(parameters['length']));
   const sourceType = parameters['__debezium.source.column.type'];
   // A type that the connector does not know comes as the bytes of its text.
   if (schema.type === 'bytes' && sourceType !== undefined && sourceType !== 'BYTEA') return TEXT;
   if (schema.type === 'string' && sourceType === 'NUMERIC') {
+    if (keptAsText) return NUMERIC_TEXT;
     return decimalType(
       Number(parameters['__debezium.source.column.length'] ?? 0),
       Number(parameters['__debezium.source.column.scale'] ?? 0),
     );
   }
   if (schema.type === 'int' && schema['connect.type'] === 'int16') return passedAsIs('Int16');
-  if (schema.type === 'array' && schema.items !== undefined) return arrayType(schema.items);
+  if (schema.type === 'array' && schema.items !== undefined)
+    return arrayType(schema.items, keptAsText);
   if (typeof schema.type === 'string' && !isRecord(schema))
     return BY_AVRO_TYPE[schema.type] ?? TEXT;
   return TEXT;
 }
 
-/** A numeric with declared precision, or exact text where ClickHouse has no such Decimal. */
-function decimalType(precision: number, scale: number): ColumnType {
-  const fits =
-    precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
-  return fits ? passedAsIs(`Decimal(${precision}, ${scale})`) : NUMERIC_TEXT;
+/** Most digits of a numeric's scale; Debezium tells a negative scale as one beyond. */
+const MAX_SCALE = 1_000;
+
+/** A numeric of negative scale: an integer, to which Debezium adds some two thousand zeros. */
+const WHOLE_NUMERIC: ColumnType = {
+  ...TEXT,
+  encode: (value) => textOf(value).replace(/\.0*$/, ''),
+};
+
+/** `bit(n)` in Postgres's spelling; it comes with its lowest byte first and without leading zeros. */
+function bitsType(length: number): ColumnType {
+  return {
+    ...TEXT,
+    encode: (value) => {
+      if (!Buffer.isBuffer(value)) throw unexpected('bit');
+      return Array.from(value)
+        .toReversed()
+        .map((byte) => byte.toString(2).padStart(8, '0'))
+        .join('')
+        .padStart(length, '0')
+        .slice(-length);
+    },
+  };
 }
 
-function arrayType(items: AvroSchema): ColumnType {
+/** A numeric with declared precision, or exact text where ClickHouse has no such Decimal. */
+function decimalType(precision: number, scale: number): ColumnType {
+  if (scale > MAX_SCALE) return WHOLE_NUMERIC;
+  const fits =
+    precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
+  if (!fits) return NUMERIC_TEXT;
+  const clickhouse = `Decimal(${precision}, ${scale})`;
+  return fromText(clickhouse, (text) => {
+    if (text in NUMERIC_SPECIALS) {
+      throw new TributaryError('VALUE_REJECTED', `a value is NaN, which ${clickhouse} cannot hold`);
+    }
+    return text;
+  });
+}
+
+function arrayType(items: AvroSchema, keptAsText: boolean): ColumnType {
   const { nullable } = unwrapNullable(items);
-  const item = columnTypeOf(items);
+  const item = columnTypeOf(items, keptAsText);
   // A NULL element needs Nullable items, and arrays of arrays cannot have them: kept as text.
   if (!item.canBeNullable) return TEXT;
   return {
@@ -196,6 +254,14 @@ function arrayType(items: AvroSchema): ColumnType {
       );
     },
   };
+}
+
+/**
+ * What a type becomes that cannot be `Nullable`: the JSON text of its cells. So elements are what
+ * they are in an array, dates as dates and NaN as `"nan"`, not what they are on the way.
+ */
+export function jsonTextOf({ encode }: ColumnType): ColumnType {
+  return { ...TEXT, encode: (value) => JSON.stringify(encode(value)) };
 }
 
 /** The ClickHouse type that also holds NULL. */
@@ -215,6 +281,12 @@ export function textOf(value: ColumnValue): string {
 
 function isAnnotated(schema: AvroSchema): schema is AvroAnnotated {
   return typeof schema === 'object' && !Array.isArray(schema);
+}
+
+function coordinateOf(point: ColumnValue, name: 'x' | 'y'): string {
+  const part: unknown = (point as unknown as Readonly<Record<string, unknown>>)[name];
+  if (typeof part !== 'number') throw unexpected('point');
+  return Object.is(part, -0) ? '-0' : String(part);
 }
 
 function numberOf(value: ColumnValue): number {

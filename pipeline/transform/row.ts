@@ -1,4 +1,5 @@
 import { messageCode, TributaryError } from '#runtime/errors.ts';
+import { columnPatternText } from '../catalog/table-pattern.ts';
 import type { ChangeEvent } from '../change/change-event.ts';
 import { lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
@@ -6,7 +7,7 @@ import { isUnavailable } from '../change/row-image.ts';
 import { packVersion, type Epoch } from '../change/version.ts';
 import type { Cell } from './column-type.ts';
 import { textOf } from './column-type.ts';
-import type { TablePlan } from './table-plan.ts';
+import type { PlannedColumn, TablePlan } from './table-plan.ts';
 import { timestampText } from './temporal-text.ts';
 
 /**
@@ -55,7 +56,7 @@ export function rowOf(plan: TablePlan, event: RowEvent, position: Position, epoc
       try {
         cells.push(column.type.encode(value));
       } catch (error) {
-        throw rejected(plan, column.name, error);
+        throw rejected(plan, column, error);
       }
     }
   }
@@ -99,11 +100,16 @@ export function keyText(plan: TablePlan, cells: readonly Cell[]): string {
   );
 }
 
-function rejected(plan: TablePlan, column: string, error: unknown): TributaryError {
+function rejected(plan: TablePlan, column: PlannedColumn, error: unknown): TributaryError {
   if (messageCode(error) !== 'VALUE_REJECTED') throw error;
+  const { source, relation, schema, table } = plan;
+  const pattern = columnPatternText({ schema, table, column: column.name });
+  const advice = column.keptAsText
+    ? ''
+    : `; text_columns: ['${pattern.replaceAll("'", "''")}'] in the catalog, at source ${source}, keeps the column as exact text`;
   return new TributaryError(
     'VALUE_REJECTED',
-    `${plan.source}.${plan.relation}, column ${column}: ${(error as Error).message}`,
-    { cause: error, context: { source: plan.source, table: plan.relation, column } },
+    `${source}.${relation}, column ${column.name}: ${(error as Error).message}${advice}`,
+    { cause: error, context: { source, table: relation, column: column.name } },
   );
 }

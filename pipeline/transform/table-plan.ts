@@ -7,7 +7,7 @@ import {
   type AvroSchema,
 } from '../avro/avro-schema.ts';
 import { ENVELOPE_FIELDS, SOURCE_FIELDS } from '../change/envelope.ts';
-import { columnTypeOf, type ColumnType } from './column-type.ts';
+import { columnTypeOf, jsonTextOf, type ColumnType } from './column-type.ts';
 
 /** Columns that Tributary adds to the change log and the current table, in this order. */
 export const OWN_COLUMNS = [
@@ -47,6 +47,8 @@ export interface PlannedColumn {
   /** Name in the storage tables: differs from `name` only where that is one of ours. */
   readonly stored: string;
   readonly type: ColumnType;
+  /** Kept as text because the catalog says so (`text_columns`). */
+  readonly keptAsText: boolean;
   /** Whether the source allows NULL. */
   readonly nullable: boolean;
   readonly isKey: boolean;
@@ -87,6 +89,8 @@ export function planTable(input: {
   keySchema: AvroSchema | null;
   valueSchema: AvroSchema;
   schemaId: number;
+  /** Whether the catalog wants a column as exact text. */
+  isTextColumn: (column: string) => boolean;
 }): TablePlan {
   const keyFields = new Set(keyFieldsOf(input.keySchema));
   if (keyFields.size === 0) {
@@ -104,13 +108,15 @@ export function planTable(input: {
   const columns = fields.map((field): PlannedColumn => {
     const { nullable } = unwrapNullable(field.type);
     const name = sourceNameOf(field);
-    const type = columnTypeOf(field.type);
+    const keptAsText = input.isTextColumn(name);
+    const type = columnTypeOf(field.type, keptAsText);
     return {
       name,
       field: field.name,
-      stored: storedName(name, names),
+      stored: nameBeside(OWN_NAMES, name, names),
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
-      type: nullable && !type.canBeNullable ? columnTypeOf('string') : type,
+      type: nullable && !type.canBeNullable ? jsonTextOf(type) : type,
+      keptAsText,
       nullable,
       isKey: keyFields.has(field.name),
     };
@@ -183,9 +189,13 @@ function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
 }
 
 /** A name for a source column that is neither one of ours nor another source column's. */
-function storedName(name: string, sourceNames: ReadonlySet<string>): string {
-  if (!OWN_NAMES.has(name)) return name;
-  let stored = `${name}_`;
-  while (OWN_NAMES.has(stored) || sourceNames.has(stored)) stored += '_';
-  return stored;
+export function nameBeside(
+  ours: ReadonlySet<string>,
+  name: string,
+  sourceNames: ReadonlySet<string>,
+): string {
+  if (!ours.has(name)) return name;
+  let free = `${name}_`;
+  while (ours.has(free) || sourceNames.has(free)) free += '_';
+  return free;
 }

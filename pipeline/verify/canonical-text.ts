@@ -1,80 +1,233 @@
 /*
- * One text for one value, whichever of the two databases prints it: so that rows can be compared
- * by what they hold and not by how each side formats it.
+ * One text for one value, whichever of the two databases prints it, made by SQL on either side: so
+ * that each can take a checksum of its rows and only the checksums have to meet.
  */
 
-/** How a column is printed by both sides. */
-export interface CanonicalColumn {
-  /** SQL expression of Postgres that gives text. */
-  readonly postgres: string;
-  /** SQL expression of ClickHouse that gives text. */
-  readonly clickhouse: string;
-  /** What is left to be evened out once both texts are here. */
-  readonly normalize: (text: string) => string;
+/** A type of the source, with domains resolved to what they are made of. */
+export interface SourceType {
+  /** Name in `pg_type`, e.g. `int8`. */
+  readonly name: string;
+  /** Name of the element's type, when it is an array. */
+  readonly element?: string;
 }
 
-const asIs = (text: string) => text;
-const number = (text: string) => String(Number(text.replace(/^(-?)inf.*$/i, '$1Infinity')));
-const json = (text: string) => JSON.stringify(JSON.parse(text));
+/** How both sides print values of a column; each takes an SQL expression and gives one. */
+export interface CanonicalText {
+  readonly postgres: (value: string) => string;
+  readonly clickhouse: (value: string) => string;
+}
+
+/** Types whose stored text is the connector's own, which Postgres cannot print the same way. */
+const WITHOUT_COMMON_TEXT: ReadonlySet<string> = new Set([
+  'interval',
+  'bit',
+  'varbit',
+  'hstore',
+  'point',
+  'line',
+  'lseg',
+  'box',
+  'path',
+  'polygon',
+  'circle',
+  'geometry',
+  'geography',
+]);
+
+/** Further types that the JSON text of a nullable array holds in the connector's encoding. */
+const WITHOUT_COMMON_TEXT_IN_JSON: ReadonlySet<string> = new Set([
+  'timestamp',
+  'timestamptz',
+  'time',
+  'timetz',
+  'bytea',
+  'money',
+  // With the digits of a double, which ClickHouse does not read back to the same real.
+  'float4',
+]);
+
+/** Types that a cast to text prints as the type's output function does. */
+const CAST_PRINTS_ALL: ReadonlySet<string> = new Set([
+  'text',
+  'varchar',
+  'name',
+  'bytea',
+  'json',
+  'jsonb',
+  'xml',
+  'numeric',
+]);
 
 /**
- * Chooses how to print a column.
+ * Chooses how to print a column. What is printed is NULL where the value is.
  *
  * @param clickhouseType - type of the column in the view
- * @param isArray - whether the column is an array in Postgres
- * @param pg - quoted name for Postgres
- * @param ch - quoted name for ClickHouse
+ * @returns undefined when the two sides have no text in common
  */
-export function canonicalColumn(
+export function canonicalText(
   clickhouseType: string,
-  isArray: boolean,
-  pg: string,
-  ch: string,
-): CanonicalColumn {
-  const type = clickhouseType.replace(/^Nullable\((.*)\)$/, '$1');
-  if (type === 'Date32') {
-    return {
-      postgres: `to_char(${pg}, 'YYYY-MM-DD')`,
-      clickhouse: `toString(${ch})`,
-      normalize: asIs,
-    };
-  }
-  if (type.startsWith('DateTime64')) {
-    // AT TIME ZONE turns timestamptz into UTC wall time and would shift a timestamp, hence the cast.
-    return {
-      postgres: `to_char(${pg}::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')`,
-      clickhouse: `toString(${ch})`,
-      normalize: asIs,
-    };
-  }
-  if (type.startsWith('Decimal')) {
-    return {
-      postgres: `${pg}::text`,
-      clickhouse: `toString(${ch})`,
-      normalize: withoutTrailingZeros,
-    };
-  }
-  if (type.startsWith('Float')) {
-    return { postgres: `${pg}::text`, clickhouse: `toString(${ch})`, normalize: number };
-  }
+  source: SourceType,
+): CanonicalText | undefined {
+  const type = withoutWrappers(clickhouseType);
+  if (source.element === undefined) return scalarText(type, source.name);
+  const item = /^Array\((.*)\)$/.exec(type)?.[1];
   // A nullable array is kept as JSON text (pipeline/docs/types.md).
-  if (isArray && !type.startsWith('Array')) {
-    return {
-      postgres: `to_jsonb(${pg})::text`,
-      clickhouse: `toString(${ch})`,
-      normalize: json,
-    };
-  }
-  if (type.startsWith('Array')) {
-    return {
-      postgres: `to_jsonb(${pg})::text`,
-      clickhouse: `toJSONString(${ch})`,
-      normalize: json,
-    };
-  }
-  return { postgres: `${pg}::text`, clickhouse: `toString(${ch})`, normalize: asIs };
+  return item === undefined
+    ? jsonArrayText(source.element)
+    : arrayText(scalarText(withoutWrappers(item), source.element));
 }
 
-function withoutTrailingZeros(text: string): string {
-  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+/** The type without `Nullable` and `LowCardinality` around it. */
+export function withoutWrappers(clickhouseType: string): string {
+  const inner = /^(?:Nullable|LowCardinality)\((.*)\)$/.exec(clickhouseType)?.[1];
+  return inner === undefined ? clickhouseType : withoutWrappers(inner);
+}
+
+function scalarText(clickhouseType: string, name: string): CanonicalText | undefined {
+  const clickhouse = (value: string) => `toString(${value})`;
+  if (clickhouseType === 'Bool') {
+    return {
+      postgres: (value) => (name === 'bit' ? `(${value} = B'1')::text` : `${value}::text`),
+      clickhouse,
+    };
+  }
+  if (clickhouseType.startsWith('DateTime64')) {
+    return {
+      // Not to_char, which costs several times as much as the rest of an ordinary row.
+      postgres: (value) =>
+        name === 'timestamptz' ? `timezone('UTC', ${value})::text` : `${value}::text`,
+      clickhouse: (value) => withoutTrailingZeros(clickhouse(value)),
+    };
+  }
+  if (clickhouseType.startsWith('Decimal')) {
+    // ClickHouse prints no trailing zeros.
+    return { postgres: (value) => `trim_scale(${value})::text`, clickhouse };
+  }
+  if (clickhouseType === 'Float32') return floatText(4);
+  if (clickhouseType === 'Float64') return floatText(8);
+  if (clickhouseType !== 'String') return { postgres: (value) => `${value}::text`, clickhouse };
+  if (WITHOUT_COMMON_TEXT.has(name)) return undefined;
+  if (name === 'time') {
+    return {
+      postgres: (value) => `${value}::text`,
+      // ClickHouse has a fraction only where there is one.
+      clickhouse: (value) =>
+        `if(position(${value}, '.') = 0, ${value}, ${withoutTrailingZeros(value)})`,
+    };
+  }
+  return { postgres: (value) => sourceText(name, value), clickhouse };
+}
+
+/**
+ * A time that ClickHouse has with six digits of fraction, as Postgres prints it: without zeros at
+ * the end.
+ */
+function withoutTrailingZeros(value: string): string {
+  return String.raw`replaceRegexpOne(${value}, '\\.?0+$', '')`;
+}
+
+/** Text of a value that is kept as text, as the replication stream has it. */
+function sourceText(name: string, value: string): string {
+  if (CAST_PRINTS_ALL.has(name)) return `${value}::text`;
+  if (name === 'money') return `${value}::numeric::text`;
+  if (name === 'timetz') return `replace((${value} AT TIME ZONE 'UTC')::text, '+00', 'Z')`;
+  // A cast to text differs from the output function: it cuts the blanks of char(n) and gives an
+  // address a netmask. `concat` calls the output function, and makes an empty text of NULL.
+  // A composite whose fields are all NULL is itself not, but IS NULL.
+  return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE concat(${value}) END`;
+}
+
+/** Floats are compared bit by bit: their decimal texts differ between the two. */
+function floatText(bytes: 4 | 8): CanonicalText {
+  return {
+    postgres: (value) =>
+      `CASE WHEN ${value} = 'NaN' THEN 'NaN' ELSE encode(float${bytes}send(${value}::float${bytes}), 'hex') END`,
+    clickhouse: (value) =>
+      // hex() leaves leading zeros out.
+      `if(isNaN(${value}), 'NaN', leftPad(lower(hex(reinterpretAsUInt${bytes * 8}(${value}))), ${bytes * 2}, '0'))`,
+  };
+}
+
+function arrayText(item: CanonicalText | undefined): CanonicalText | undefined {
+  if (item === undefined) return undefined;
+  return {
+    postgres: (value) => postgresArray(value, item.postgres),
+    clickhouse: (value) => clickhouseArray(value, item.clickhouse),
+  };
+}
+
+function jsonArrayText(element: string): CanonicalText | undefined {
+  if (WITHOUT_COMMON_TEXT.has(element) || WITHOUT_COMMON_TEXT_IN_JSON.has(element))
+    return undefined;
+  const item = jsonItemText(element);
+  const items = (value: string) =>
+    clickhouseArray(
+      // Of each element its JSON, or NULL.
+      `arrayMap(e -> nullIf(e, 'null'), JSONExtractArrayRaw(assumeNotNull(${value})))`,
+      (raw) => item.clickhouse(`if(startsWith(${raw}, '"'), JSONExtractString(${raw}), ${raw})`),
+    );
+  return {
+    postgres: (value) => postgresArray(value, item.postgres),
+    clickhouse: (value) => `if(isNull(${value}), NULL, ${items(value)})`,
+  };
+}
+
+function jsonItemText(element: string): CanonicalText {
+  if (element === 'float8') {
+    const bits = floatText(8);
+    return {
+      postgres: bits.postgres,
+      clickhouse: (value) => bits.clickhouse(`assumeNotNull(toFloat64OrNull(${value}))`),
+    };
+  }
+  const clickhouse = (value: string) => value;
+  if (element === 'bool') return { postgres: (value) => `${value}::text`, clickhouse };
+  return { postgres: (value) => sourceText(element, value), clickhouse };
+}
+
+function postgresArray(value: string, item: (value: string) => string): string {
+  return `CASE WHEN ${value} IS NULL THEN NULL ELSE (
+    SELECT '[' || coalesce(string_agg(concat(octet_length(e), ':', e), '' ORDER BY n), '') || ']'
+    FROM (SELECT ${item('u')} AS e, n FROM unnest(${value}) WITH ORDINALITY AS a(u, n) OFFSET 0) AS s) END`;
+}
+
+function clickhouseArray(value: string, item: (value: string) => string): string {
+  return `concat('[', arrayStringConcat(arrayMap(e -> ${clickhouseFrame(item('e'))}, ${value})), ']')`;
+}
+
+/**
+ * Puts a row's texts into one, so that no two rows share it: each with its length in bytes before
+ * it, `1:a`; NULL is `:`, the empty text `0:`.
+ */
+export function postgresRow(texts: readonly string[]): string {
+  const framed = texts.map((text) => `octet_length(${text}), ':', ${text}`);
+  // Postgres takes at most 100 arguments.
+  const groups: string[] = [];
+  for (let start = 0; start < framed.length; start += COLUMNS_PER_CALL) {
+    groups.push(`concat(${framed.slice(start, start + COLUMNS_PER_CALL).join(', ')})`);
+  }
+  return groups.join(' || ');
+}
+
+const COLUMNS_PER_CALL = 30;
+
+/** The same for ClickHouse. */
+export function clickhouseRow(texts: readonly string[]): string {
+  return texts.length === 1
+    ? clickhouseFrame(texts[0] ?? '')
+    : `concat(${texts.map(clickhouseFrame).join(', ')})`;
+}
+
+function clickhouseFrame(text: string): string {
+  return `ifNull(concat(toString(length(${text})), ':', ${text}), ':')`;
+}
+
+/** First 64 bits of a text's MD5 as a signed integer, which both sides know how to add up. */
+export function postgresHash(text: string): string {
+  return `('x' || substr(md5(${text}), 1, 16))::bit(64)::bigint`;
+}
+
+/** The same for ClickHouse. */
+export function clickhouseHash(text: string): string {
+  return `reinterpretAsInt64(reverse(substring(MD5(${text}), 1, 8)))`;
 }

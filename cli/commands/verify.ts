@@ -1,0 +1,134 @@
+import { Command, InvalidArgumentError } from 'commander';
+import pc from 'picocolors';
+import { z } from 'zod';
+import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
+import { TributaryError } from '#runtime/errors.ts';
+import { EXIT } from '#runtime/lifecycle.ts';
+import { createLogger } from '#runtime/log.ts';
+import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { loadLocalSettings } from '../../local/settings.ts';
+import { findSource } from '../../pipeline/catalog/catalog.ts';
+import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { createKafka } from '../../pipeline/source/kafka-client.ts';
+import { agrees } from '../../pipeline/verify/verify-table.ts';
+import { compareSources, tableLabel } from '../up/compare-sources.ts';
+import { catchUpThroughKafka } from '../verify/catch-up.ts';
+import { describeVerification } from '../verify/describe-verification.ts';
+
+const settings = z.object({
+  kafkaBrokers: commaList(),
+  kafkaGroupId: z.string().default('tributary'),
+  clickhouseUrl: z.url(),
+  clickhouseUser: z.string().default('default'),
+  clickhousePassword: secret().default(new Secret('')),
+});
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly showValues?: boolean;
+  /** Differing rows to print per table. */
+  readonly limit: number;
+  /** Seconds. */
+  readonly deadline: number;
+}
+
+const LIMIT = 20;
+const DEADLINE_SECONDS = 60;
+
+/** `tributary verify`: whether the warehouse holds what the services hold, row by row. */
+export function verifyCommand(signal: AbortSignal): Command {
+  return new Command('verify')
+    .description('Compare the warehouse with its sources, row by row, while writes go on')
+    .argument('[tables...]', 'source, source.table or source.schema.table (default: all)')
+    .option('--config <file>', 'catalog of the sources (default: tributary.yaml)')
+    .option('--show-values', 'print the differing values, not only their columns')
+    .option('--limit <rows>', 'differing rows to print per table', parseCount, LIMIT)
+    .option(
+      '--deadline <seconds>',
+      'how long to wait for the warehouse to catch up where rows differ',
+      parseCount,
+      DEADLINE_SECONDS,
+    )
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      '\nKeys of differing rows are printed, values only with --show-values.\n' +
+        '\nEnvironment (by default the local stack):\n' +
+        '  KAFKA_BROKERS, KAFKA_GROUP_ID,\n' +
+        '  CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD\n' +
+        '  and the variables that the catalog names\n' +
+        '\nExit codes: 0 equal, 1 different or failed, 2 called or configured wrongly',
+    )
+    .action(async (names: readonly string[], options: Options) => {
+      const config = loadConfig(settings, process.env);
+      const catalog = await loadCatalog(
+        options.config ?? loadLocalSettings(process.env).catalogPath,
+        process.env,
+      );
+      for (const name of names) {
+        if (findSource(catalog, name.split('.')[0] ?? '') === undefined) throw unknownTable(name);
+      }
+      const isNamed = (table: { source: string; schema: string; table: string }, name: string) =>
+        [
+          table.source,
+          tableLabel(table),
+          `${table.source}.${table.schema}.${table.table}`,
+        ].includes(name);
+      const warehouse = connectWarehouse(
+        {
+          url: config.clickhouseUrl,
+          user: config.clickhouseUser,
+          password: config.clickhousePassword,
+        },
+        'tributary-verify',
+      );
+      try {
+        const comparisons = await compareSources(catalog, warehouse, {
+          isWanted: (source, table) =>
+            names.length === 0 ||
+            names.some((name) => isNamed({ source: source.name, ...table }, name)),
+          isWantedSource: (source) =>
+            names.length === 0 || names.some((name) => name.split('.')[0] === source.name),
+          catchUp: catchUpThroughKafka({
+            kafka: createKafka({
+              clientId: 'tributary-verify',
+              brokers: config.kafkaBrokers,
+              log: createLogger('verify', 'silent'),
+            }),
+            groupId: config.kafkaGroupId,
+            deadlineMs: options.deadline * 1_000,
+            signal,
+          }),
+          showValues: options.showValues ?? false,
+          signal,
+        });
+        for (const name of names) {
+          if (!comparisons.some((table) => isNamed(table, name))) throw unknownTable(name);
+        }
+        const paint = pc.isColorSupported
+          ? { good: pc.green, bad: pc.red, warn: pc.yellow }
+          : { good: String, bad: String, warn: String };
+        process.stdout.write(
+          options.json === true
+            ? `${JSON.stringify(comparisons, undefined, 2)}\n`
+            : `${describeVerification(comparisons, options.limit, paint)}\n`,
+        );
+        process.exitCode = comparisons.every(agrees) ? EXIT.ok : EXIT.failed;
+      } finally {
+        await warehouse.close();
+      }
+    });
+}
+
+function unknownTable(name: string): TributaryError {
+  return new TributaryError('CONFIG_INVALID', `no captured table is called ${name}`, {
+    fix: 'Name a source of the catalog, source.table, or source.schema.table.',
+  });
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new InvalidArgumentError('must be a whole number above 0');
+}

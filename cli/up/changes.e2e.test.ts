@@ -1,0 +1,209 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Secret } from '#runtime/config.ts';
+import { RunRecords } from '../../local/run-records.ts';
+import { loadLocalSettings, statePath } from '../../local/settings.ts';
+import { Stack } from '../../local/stack.ts';
+import type { Catalog } from '../../pipeline/catalog/catalog.ts';
+import { parseCatalog } from '../../pipeline/catalog/parse-catalog.ts';
+import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { quoteName } from '../../pipeline/sink/identifier.ts';
+import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
+import { agrees } from '../../pipeline/verify/verify-table.ts';
+import { localAddresses } from '../local-environment.ts';
+import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
+import { connectSources } from './connect-sources.ts';
+
+/*
+ * Every kind of change that a table goes through, on an own database through wildcards; afterwards
+ * the warehouse must hold what the tables hold, and history must be whole.
+ */
+
+/** Tables that go through every kind of change. */
+const LIFE = `
+  CREATE SCHEMA life;
+  CREATE TYPE level AS ENUM ('low', 'Sehr Hoch');
+  CREATE TABLE life.composite (a int, b text, n numeric(8,2), PRIMARY KEY (a, b));
+  CREATE TABLE life.levels (level level PRIMARY KEY, v int);
+  CREATE TABLE life.counters (id int PRIMARY KEY, v text);
+  CREATE TABLE life.docs (id int PRIMARY KEY, title text, body text);
+  ALTER TABLE life.docs ALTER body SET STORAGE EXTERNAL;
+  CREATE TABLE life.wholes (LIKE life.docs INCLUDING ALL);
+  ALTER TABLE life.wholes REPLICA IDENTITY FULL;
+  CREATE TABLE life.parents (id int PRIMARY KEY, v text);
+  CREATE TABLE life.children (id int PRIMARY KEY, parent int NOT NULL REFERENCES life.parents);
+  CREATE TABLE life."Mixed Case ""x"" ${'ö'.repeat(20)}" (
+    "select" int PRIMARY KEY, "_version" text, "_deleted" text, "valid_from" text, "${'n'.repeat(63)}" text);
+  CREATE TABLE public.composite (id int PRIMARY KEY, v text);
+  CREATE TABLE life.quiet (id int PRIMARY KEY, v text);
+  INSERT INTO life.quiet VALUES (1, 'never touched');
+`;
+
+const stateDir = resolve(import.meta.dirname, '..', '..', '.tributary', 'test', 'changes');
+const settings = loadLocalSettings({
+  PATH: process.env['PATH'],
+  HOME: process.env['HOME'],
+  JAVA_HOME: process.env['JAVA_HOME'],
+  TRIBUTARY_STATE_DIR: stateDir,
+  TRIBUTARY_PORT_OFFSET: '6500',
+});
+const never = new AbortController().signal;
+
+let server: PostgresServer;
+let stack: Stack;
+let catalog: Catalog;
+let warehouse: Warehouse;
+let client: pg.Client;
+
+beforeAll(async () => {
+  await new RunRecords(statePath(settings, 'run')).clearLeftovers();
+  rmSync(stateDir, { recursive: true, force: true });
+  mkdirSync(stateDir, { recursive: true });
+  server = await startPostgres({ walLevel: 'logical', dedicated: true });
+  const { adminUrl } = await server.createDatabase('any');
+  client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  await client.query(LIFE);
+  const file = resolve(stateDir, 'changes.yaml');
+  const text = 'sources:\n  - name: any\n    url: ${ANY_URL}\n    tables: [public.*, life.*]\n';
+  writeFileSync(file, text);
+  const env = { ANY_URL: adminUrl };
+  catalog = parseCatalog(text, file, env);
+  const addresses = localAddresses(settings);
+  warehouse = connectWarehouse(
+    { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
+    'test',
+  );
+  stack = new Stack({
+    settings: { ...settings, catalogPath: file },
+    shop: false,
+    sourceUrls: env,
+    applyConnectors: (signal) =>
+      connectSources({
+        catalog,
+        connectUrl: addresses['CONNECT_URL'] ?? '',
+        secretsDir: statePath(settings, 'secrets'),
+        adminUrls: new Map(),
+        signal,
+      }),
+    onProgress: () => undefined,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  await stack.start(never);
+});
+
+afterAll(async () => {
+  await stack.stop();
+  await warehouse.close();
+  await client.end();
+  await server[Symbol.asyncDispose]();
+});
+
+async function rowsOf<T>(query: string): Promise<T[]> {
+  return (await warehouse.query({ query, format: 'JSONEachRow' })).json<T>();
+}
+
+test('whatever is done to rows, the warehouse holds what the table holds, and history never overlaps', async () => {
+  const long = (letter: string) => `repeat('${letter}', 1000000)`;
+  const run = async (...statements: string[]) => {
+    for (const statement of statements) await client.query(statement);
+  };
+  await run(
+    // Many changes of one row in one transaction, some of them undone.
+    `BEGIN`,
+    `INSERT INTO life.counters VALUES (-2147483648, 'a'), (0, 'b'), (7, 'c')`,
+    ...Array.from({ length: 50 }, (_, n) => `UPDATE life.counters SET v = '${n}' WHERE id = 7`),
+    `SAVEPOINT s`,
+    `DELETE FROM life.counters`,
+    `ROLLBACK TO s`,
+    `COMMIT`,
+    `BEGIN`,
+    `UPDATE life.counters SET v = 'never'`,
+    `ROLLBACK`,
+    `INSERT INTO life.counters VALUES (0, 'upserted') ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v`,
+    // The same key again, in one transaction and in two.
+    `BEGIN`,
+    `DELETE FROM life.counters WHERE id = 7`,
+    `INSERT INTO life.counters VALUES (7, NULL)`,
+    `COMMIT`,
+    `DELETE FROM life.counters WHERE id = 0`,
+    `INSERT INTO life.counters VALUES (0, '')`,
+    // Keys that change, into one another's place.
+    `INSERT INTO life.composite VALUES (1, 'x', -0.01), (2, '', 5), (-3, 'ß', NULL), (4, 'x', 1)`,
+    `UPDATE life.composite SET a = a + 10, b = b || '!' WHERE b = 'x'`,
+    `BEGIN`,
+    `UPDATE life.composite SET a = 99 WHERE a = 2`,
+    `UPDATE life.composite SET a = 2, b = '' WHERE a = 11`,
+    `COMMIT`,
+    `INSERT INTO life.levels VALUES ('low', 1), ('Sehr Hoch', 2)`,
+    `DELETE FROM life.levels WHERE level = 'low'`,
+    `INSERT INTO life.wholes VALUES (1, 'one', ${long('w')})`,
+    `UPDATE life.wholes SET id = 2`,
+    `UPDATE life.wholes SET title = 'two'`,
+    // Out-of-line text that updates leave alone: in one transaction, and with a crash in between.
+    `INSERT INTO life.docs VALUES (1, 'one', ${long('x')}), (2, 'two', ${long('y')}), (3, 'three', NULL), (4, 'four', '')`,
+    `BEGIN`,
+    `UPDATE life.docs SET title = 'one again'`,
+    `UPDATE life.docs SET title = 'and again' WHERE id < 4`,
+    `UPDATE life.docs SET body = ${long('z')} WHERE id = 2`,
+    `UPDATE life.docs SET title = 'after' WHERE id = 2`,
+    `COMMIT`,
+  );
+  await stack.process('transformer').kill();
+  await run(
+    `UPDATE life.docs SET title = 'during' WHERE id IN (1, 2)`,
+    `INSERT INTO life.parents SELECT i, 'old' FROM generate_series(1, 50) i`,
+    `INSERT INTO life.children SELECT i, i FROM generate_series(1, 50) i`,
+    // Emptied, and written to right after.
+    `BEGIN`,
+    `TRUNCATE life.parents CASCADE`,
+    `INSERT INTO life.parents VALUES (7, 'new'), (51, 'new')`,
+    `COMMIT`,
+    `INSERT INTO life.children VALUES (7, 7)`,
+    `INSERT INTO life."Mixed Case ""x"" ${'ö'.repeat(20)}" VALUES (1, 'v', 'd', 'f', 'n'), (2, NULL, '', NULL, '')`,
+    `INSERT INTO public.composite VALUES (1, 'of another schema')`,
+    // One transaction of 200,000 rows, then all of them changed.
+    `INSERT INTO life.counters SELECT i, 'bulk' FROM generate_series(1000, 200999) i`,
+    `UPDATE life.counters SET v = id::text WHERE id % 50 = 0`,
+  );
+  await stack.process('transformer').healthy();
+  const comparisons = await waitUntilEqual(catalog, warehouse, 120_000, never);
+  expect(comparisons.every(agrees), describeComparisons(comparisons)).toBe(true);
+  expect(comparisons).toHaveLength(10);
+
+  const histories = await rowsOf<{ table: string; key: string }>(
+    `SELECT table, arrayStringConcat(groupArray(concat('\`', replaceAll(name, '\`', '\\\\\`'), '\`')), ', ') AS key
+     FROM system.columns WHERE database = 'current' AND is_in_primary_key GROUP BY table`,
+  );
+  for (const { table, key } of histories.filter((history) => history.table.includes('life__'))) {
+    const from = `history.${quoteName(table)}`;
+    const [overlaps] = await rowsOf<object>(
+      `SELECT countIf(valid_from >= ifNull(valid_to, toDateTime64('2299-01-01', 6, 'UTC'))) AS empty,
+         countIf(valid_from < before) AS overlapping
+       FROM (SELECT valid_from, valid_to,
+               lagInFrame(ifNull(valid_to, toDateTime64('2299-01-01', 6, 'UTC'))) OVER (PARTITION BY ${key} ORDER BY valid_from) AS before
+             FROM ${from})`,
+    );
+    expect({ table, ...overlaps }).toEqual({ table, empty: 0, overlapping: 0 });
+    const [now] = await rowsOf<{ open: string; rows: string }>(
+      `SELECT toString(countIf(valid_to IS NULL)) AS open, (SELECT toString(count()) FROM any.${quoteName(table.slice('any__'.length))}) AS rows FROM ${from}`,
+    );
+    expect({ table, open: now?.open }).toEqual({ table, open: now?.rows });
+  }
+  // What an update left alone is neither NULL nor empty, at any time.
+  expect(
+    await rowsOf(
+      `SELECT id, arraySort(groupUniqArray(ifNull(concat(substring(body, 1, 1), toString(length(body))), 'NULL'))) AS bodies
+       FROM history.any__life__docs GROUP BY id ORDER BY id`,
+    ),
+  ).toEqual([
+    { id: 1, bodies: ['x1000000'] },
+    { id: 2, bodies: ['y1000000', 'z1000000'] },
+    { id: 3, bodies: ['NULL'] },
+    { id: 4, bodies: ['0'] },
+  ]);
+});

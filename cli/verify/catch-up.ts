@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { TributaryError } from '#runtime/errors.ts';
+import { captureNames } from '../../connectors/connector-config.ts';
+import type { Source } from '../../pipeline/catalog/catalog.ts';
+import { isTableTopic } from '../../pipeline/source/consumer-lag.ts';
+import { waitUntilConsumed } from '../../pipeline/source/group-progress.ts';
+import type { Kafka } from '../../pipeline/source/kafka-client.ts';
+import type { CatchUp } from '../../pipeline/verify/settle-rows.ts';
+import type { SourceClient } from '../up/compare-sources.ts';
+
+const PAUSE_MS = 100;
+
+/**
+ * Waits for the warehouse by what each part has acknowledged: the slot's confirmed position says
+ * that everything committed before it is in Kafka, for the slot would not send it again; the
+ * consumer group's offsets say that what Kafka held then is in the warehouse.
+ *
+ * On a quiet database the slot moves with the connector's heartbeat, so this can take two of those.
+ */
+export function catchUpThroughKafka(parts: {
+  readonly kafka: Kafka;
+  readonly groupId: string;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}): (source: Source, client: SourceClient) => CatchUp {
+  const { kafka, groupId, deadlineMs, signal } = parts;
+  return (source, client) => async () => {
+    const deadline = Date.now() + deadlineMs;
+    const tooLate = (what: string) =>
+      new TributaryError(
+        'DEADLINE_EXCEEDED',
+        `source ${source.name}: rows differ, and the warehouse did not catch up in ${deadlineMs / 1_000} s: ${what}`,
+      );
+    const { slot } = captureNames(source.name);
+    // What is visible may not be flushed yet, hence the position of what is written.
+    const position = await one<{ lsn: string }>(
+      client,
+      'SELECT pg_current_wal_insert_lsn()::text AS lsn',
+      [],
+    );
+    for (;;) {
+      const confirmed = await one<{ lsn: string; passed: boolean }>(
+        client,
+        `SELECT confirmed_flush_lsn::text AS lsn, confirmed_flush_lsn >= $1::pg_lsn AS passed
+         FROM pg_replication_slots WHERE slot_name = $2`,
+        [position?.lsn, slot],
+      );
+      if (confirmed === undefined) throw tooLate(`there is no replication slot ${slot}`);
+      if (confirmed.passed) break;
+      if (Date.now() > deadline) {
+        throw tooLate(`slot ${slot} is at ${confirmed.lsn}, not at ${position?.lsn}`);
+      }
+      await delay(PAUSE_MS, undefined, { signal });
+    }
+    const behind = await waitUntilConsumed(kafka, groupId, {
+      isWanted: (topic) => isTableTopic(topic, new Set([source.name])),
+      deadline,
+      signal,
+    });
+    if (behind > 0n) throw tooLate(`${behind} records are not in it yet`);
+  };
+}
+
+async function one<T extends object>(
+  client: SourceClient,
+  sql: string,
+  values: unknown[],
+): Promise<T | undefined> {
+  const { rows } = await client.query<T>(sql, values);
+  return rows[0];
+}

@@ -1,0 +1,194 @@
+import pg from 'pg';
+import { describeError, messageCode, TributaryError } from '#runtime/errors.ts';
+import { postgresHash, postgresRow } from './canonical-text.ts';
+import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
+import type { RowCells } from './row-cells.ts';
+import type { TableShape } from './table-shape.ts';
+
+/**
+ * How the session prints and plans. Whatever the statistics say, rows are read in the order of the
+ * primary key's index and nothing is sorted or read in parallel: a read costs what it returns.
+ */
+const SESSION = `
+  SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1; SET bytea_output = 'hex';
+  SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
+  SET enable_hashjoin = off; SET enable_mergejoin = off;
+  SET max_parallel_workers_per_gather = 0; SET jit = off;
+  SET default_transaction_read_only = on; SET lock_timeout = '5s'`;
+
+/** Prepares a connection for {@link SourceRows}. */
+export async function prepareSession(client: pg.Client): Promise<void> {
+  await client.query(SESSION);
+}
+
+/** A part of the keys, told apart by their hash. */
+export interface HashPart {
+  readonly part: number;
+  readonly parts: number;
+}
+
+/** Reads a table at its source. Each method is one short statement of its own. */
+export class SourceRows {
+  readonly #client: pg.Client;
+  readonly #shape: TableShape;
+
+  /** @param client - prepared by {@link prepareSession} */
+  constructor(client: pg.Client, shape: TableShape) {
+    this.#client = client;
+    this.#shape = shape;
+  }
+
+  /** Key of the row that is `rows` rows into the range; undefined when it has no more than that. */
+  async boundary(range: KeyRange, rows: number): Promise<Key | undefined> {
+    const { relation, key } = this.#shape;
+    const where = this.#within(range);
+    // With the table's name before it: alone it would mean the text that is selected under it.
+    const order = key.map(({ name }) => `t.${pg.escapeIdentifier(name)}`).join(', ');
+    const [found] = await this.#rows(
+      `SELECT ${key.map(({ postgres }) => postgres).join(', ')} FROM ${relation} AS t
+       ${where.sql} ORDER BY ${order} OFFSET ${rows - 1} LIMIT 1`,
+      where.values,
+    );
+    return found?.map(text);
+  }
+
+  /** Count and checksum of a range. */
+  async sum(range: KeyRange): Promise<RangeSum> {
+    const where = this.#within(range);
+    const [row] = await this.#rows(
+      `SELECT count(*), coalesce(sum(hash), 0)::text FROM (${this.#hashed([], where.sql)}) AS s`,
+      where.values,
+    );
+    return { rows: Number(row?.[0]), hash: text(row?.[1]) };
+  }
+
+  /** Keys and hashes of the rows of a range. */
+  async hashes(range: KeyRange): Promise<RowHash[]> {
+    const where = this.#within(range);
+    const rows = await this.#rows(this.#hashed(this.#keyIndexes(), where.sql), where.values);
+    return rows.map(([hash, ...key]) => ({ key: key.map(text), hash: text(hash) }));
+  }
+
+  /** Hash of the key and of the row, for the rows of a range whose key's hash is in a part. */
+  async keyHashes(range: KeyRange, { part, parts }: HashPart): Promise<[string, string][]> {
+    const where = this.#within(range);
+    const rows = await this.#rows(
+      `SELECT key_hash::text, hash::text FROM (
+         SELECT ${this.#keyHash()} AS key_hash, hash
+         FROM (${this.#hashed(this.#keyIndexes(), where.sql)}) AS h) AS s
+       WHERE abs(key_hash % ${parts}) = ${part}`,
+      where.values,
+    );
+    return rows.map(([keyHash, hash]) => [text(keyHash), text(hash)]);
+  }
+
+  /** Keys of the rows of a range whose keys have one of these hashes. */
+  async keysByHash(range: KeyRange, keyHashes: readonly string[]): Promise<Key[]> {
+    const where = this.#within(range);
+    const key = this.#shape.key.map(({ postgres }, index) => `${postgres} AS c${index}`).join(', ');
+    const names = this.#shape.key.map((_, index) => `c${index}`);
+    const rows = await this.#rows(
+      `SELECT ${names.join(', ')}
+       FROM (SELECT ${key} FROM ${this.#shape.relation} ${where.sql} OFFSET 0) AS s
+       WHERE ${postgresHash(postgresRow(names))} = ANY ($${where.values.length + 1}::bigint[])`,
+      [...where.values, keyHashes],
+    );
+    return rows.map((row) => row.map(text));
+  }
+
+  /**
+   * Looks rows up by their keys.
+   *
+   * @param show - whether cells are their texts; else they are digests of them
+   */
+  async cells(keys: readonly Key[], show: boolean): Promise<ReadonlyMap<string, RowCells>> {
+    const { relation, columns, key } = this.#shape;
+    const cells = columns.map(({ postgres }) => (show ? postgres : `md5(${postgres})`));
+    const wanted = key.map((_, index) => `w${index}`);
+    const arrays = key.map((_, index) => `$${index + 1}::text[]`);
+    const rows = await this.#rows(
+      `SELECT t.xmin::text, ${[...key.map(({ postgres }) => postgres), ...cells].join(', ')}
+       FROM unnest(${arrays.join(', ')}) AS w(${wanted.join(', ')})
+       JOIN ${relation} AS t
+         ON ${key
+           .map(
+             ({ name, castTo }, index) =>
+               `t.${pg.escapeIdentifier(name)} = ${wanted[index]}::${castTo}`,
+           )
+           .join(' AND ')}`,
+      key.map((_, index) => keys.map((texts) => texts[index])),
+    );
+    return new Map(
+      rows.map(([revision, ...rest]) => [
+        keyId(rest.slice(0, key.length).map(text)),
+        { cells: rest.slice(key.length), revision: text(revision) },
+      ]),
+    );
+  }
+
+  #keyIndexes(): number[] {
+    const { columns, key } = this.#shape;
+    return key.map(({ name }) => columns.findIndex((column) => column.name === name));
+  }
+
+  #keyHash(): string {
+    return postgresHash(postgresRow(this.#keyIndexes().map((index) => `c${index}`)));
+  }
+
+  /** Selects the hash of each row, and the texts of some columns beside it. */
+  #hashed(columnIndexes: readonly number[], where: string): string {
+    const { columns, relation } = this.#shape;
+    const texts = columns.map(({ postgres }, index) => `${postgres} AS c${index}`);
+    const names = columns.map((_, index) => `c${index}`);
+    const shown = columnIndexes.map((index) => `, c${index}`).join('');
+    // OFFSET 0 keeps Postgres from computing each text twice.
+    return `SELECT ${postgresHash(postgresRow(names))} AS hash${shown}
+      FROM (SELECT ${texts.join(', ')} FROM ${relation} ${where} OFFSET 0) AS r`;
+  }
+
+  #within({ after, upTo }: KeyRange): { sql: string; values: unknown[] } {
+    const { key } = this.#shape;
+    const names = `(${key.map(({ name }) => pg.escapeIdentifier(name)).join(', ')})`;
+    const values: unknown[] = [];
+    const bound = (texts: Key) =>
+      `(${texts.map((value, index) => `$${values.push(value)}::text::${key[index]?.castTo}`).join(', ')})`;
+    const conditions = [
+      ...(after === undefined ? [] : [`${names} > ${bound(after)}`]),
+      ...(upTo === undefined ? [] : [`${names} <= ${bound(upTo)}`]),
+    ];
+    return {
+      sql: conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`,
+      values,
+    };
+  }
+
+  async #rows(sql: string, values: unknown[]): Promise<(string | null)[][]> {
+    try {
+      const result = await this.#client.query<(string | null)[]>({
+        text: sql,
+        values,
+        rowMode: 'array',
+      });
+      return result.rows;
+    } catch (error) {
+      throw sourceError(error, this.#shape.table.source, this.#shape.relation);
+    }
+  }
+}
+
+function text(value: string | null | undefined): string {
+  return value ?? '';
+}
+
+function sourceError(error: unknown, source: string, relation: string): TributaryError {
+  const what = `source ${source}: reading ${relation}`;
+  if (!(error instanceof pg.DatabaseError)) {
+    return new TributaryError('SOURCE_UNAVAILABLE', `${what}: ${describeError(error)}`, {
+      cause: error,
+    });
+  }
+  const state = messageCode(error) ?? '';
+  // Class 22, "data exception", quotes the value.
+  const reason = state.startsWith('22') ? `a key has another type there` : error.message;
+  return new TributaryError('SOURCE_REFUSED', `${what}: ${reason} (SQLSTATE ${state})`);
+}

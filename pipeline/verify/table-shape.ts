@@ -1,0 +1,248 @@
+import type { ClickHouseClient } from '@clickhouse/client';
+import pg from 'pg';
+import { sinkError } from '../sink/clickhouse-error.ts';
+import { quoteName, quoteText } from '../sink/identifier.ts';
+import { relationName } from '../transform/table-plan.ts';
+import { canonicalText, withoutWrappers, type SourceType } from './canonical-text.ts';
+
+/** A table at its source. */
+export interface SourceTable {
+  readonly source: string;
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** A column that both sides print alike. */
+export interface ComparedColumn {
+  readonly name: string;
+  /** SQL of Postgres that gives its canonical text. */
+  readonly postgres: string;
+  /** SQL of ClickHouse that gives its canonical text. */
+  readonly clickhouse: string;
+}
+
+/** A column of the primary key. */
+export interface KeyColumn extends ComparedColumn {
+  /** Name of its type, to cast a parameter to. */
+  readonly castTo: string;
+  /** What ClickHouse compares, given the column, in {@link TableShape.order} `shared`. */
+  readonly ordered: string;
+  /** Makes the canonical text of a value comparable with `ordered`. */
+  readonly orderedLiteral: (text: string) => string;
+  /** What ClickHouse looks a key up by. */
+  readonly looked: string;
+  /** Makes the canonical text of a value comparable with `looked`. */
+  readonly lookedLiteral: (text: string) => string;
+}
+
+/** What is compared of a table, and how. */
+export interface TableShape {
+  readonly table: SourceTable;
+  /** Quoted name at the source. */
+  readonly relation: string;
+  /** Quoted name of the view. */
+  readonly view: string;
+  readonly columns: readonly ComparedColumn[];
+  readonly key: readonly KeyColumn[];
+  /**
+   * `shared`: both sides sort the key alike, so a range of keys means the same rows to both.
+   * `own`: they do not, e.g. a text under a language's collation.
+   */
+  readonly order: 'shared' | 'own';
+  /** Whether ClickHouse has to look at every row to find a range of keys. */
+  readonly scansView: boolean;
+  /** Columns whose texts the two sides do not have in common, with their types. */
+  readonly notCompared: readonly string[];
+}
+
+/** Why a table cannot be compared, and what it is known to hold. */
+export interface Incomparable {
+  readonly problem: string;
+  /** Whether the warehouse has the table. */
+  readonly inWarehouse: boolean;
+}
+
+interface ViewColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+interface SourceColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly element: string | null;
+  readonly castTo: string;
+  readonly generated: boolean;
+  /** Place in the primary key, from 1; null outside it. */
+  readonly keyPlace: number | null;
+  /** Whether its texts sort byte by byte. */
+  readonly bytewise: boolean;
+}
+
+/**
+ * Tables of a database that hold rows of their own: ordinary ones and roots of partitioned ones,
+ * without temporary and system tables.
+ */
+export async function listTables(source: pg.Client): Promise<{ schema: string; table: string }[]> {
+  const { rows } = await source.query<{ schema: string; table: string }>(
+    `SELECT n.nspname AS schema, c.relname AS table FROM pg_class c
+     JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%'
+     ORDER BY 1, 2`,
+  );
+  return rows;
+}
+
+/**
+ * Finds out what can be compared of a table.
+ *
+ * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
+ */
+export async function readShape(
+  table: SourceTable,
+  source: pg.Client,
+  warehouse: ClickHouseClient,
+): Promise<TableShape | Incomparable> {
+  const view = relationName(table.schema, table.table);
+  const types = new Map(
+    (await viewColumns(warehouse, table.source, view)).map(({ name, type }) => [name, type]),
+  );
+  const columns = (await sourceColumns(source, table)).filter(
+    // Not every version of Postgres publishes generated columns.
+    ({ name, generated }) => !generated || types.has(name),
+  );
+  const problem = (text: string): Incomparable => ({ problem: text, inWarehouse: types.size > 0 });
+  if (types.size === 0) return problem('the warehouse has no such table');
+  const lacking = columns.filter(({ name }) => !types.has(name)).map(({ name }) => name);
+  if (lacking.length > 0) return problem(`the warehouse lacks columns: ${lacking.join(', ')}`);
+  const keyColumns = columns
+    .filter(({ keyPlace }) => keyPlace !== null)
+    .sort((a, b) => (a.keyPlace ?? 0) - (b.keyPlace ?? 0));
+  if (keyColumns.length === 0) return problem('the table has no primary key');
+  const compared: ComparedColumn[] = [];
+  const notCompared: string[] = [];
+  for (const column of columns) {
+    const texts = comparedColumn(column, types.get(column.name) ?? '');
+    if (texts === undefined) notCompared.push(`${column.name} (${column.castTo})`);
+    else compared.push(texts);
+  }
+  const key: KeyColumn[] = [];
+  for (const column of keyColumns) {
+    const texts = compared.find(({ name }) => name === column.name);
+    const type = withoutWrappers(types.get(column.name) ?? '');
+    if (texts === undefined || type.startsWith('Float') || type.startsWith('Array')) {
+      return problem(`rows cannot be told apart by a key of type ${column.castTo}`);
+    }
+    key.push(keyColumn(column, texts, type));
+  }
+  const shared = keyColumns.every((column) =>
+    sortsAlike(column, withoutWrappers(types.get(column.name) ?? '')),
+  );
+  return {
+    table,
+    relation: `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.table)}`,
+    view: `${quoteName(table.source)}.${quoteName(view)}`,
+    columns: compared,
+    key,
+    order: shared ? 'shared' : 'own',
+    scansView: types.get(keyColumns[0]?.name ?? '') === 'UUID',
+    notCompared,
+  };
+}
+
+function comparedColumn(column: SourceColumn, viewType: string): ComparedColumn | undefined {
+  const type: SourceType = {
+    name: column.type,
+    ...(column.element === null ? {} : { element: column.element }),
+  };
+  const text = canonicalText(viewType, type);
+  return text === undefined
+    ? undefined
+    : {
+        name: column.name,
+        postgres: text.postgres(pg.escapeIdentifier(column.name)),
+        clickhouse: text.clickhouse(quoteName(column.name)),
+      };
+}
+
+function keyColumn(column: SourceColumn, texts: ComparedColumn, viewType: string): KeyColumn {
+  const name = quoteName(column.name);
+  const literal = (text: string) =>
+    viewType === 'String' ? quoteText(text) : `CAST(${quoteText(text)} AS ${viewType})`;
+  const byValue = HAS_EXACT_LITERAL.test(viewType);
+  return {
+    ...texts,
+    castTo: column.castTo,
+    // ClickHouse sorts a UUID by its second half first, Postgres by its bytes.
+    ordered: viewType === 'UUID' ? `UUIDToNum(${name})` : name,
+    orderedLiteral: (text) =>
+      viewType === 'UUID' ? `UUIDToNum(toUUID(${quoteText(text)}))` : literal(text),
+    looked: byValue ? name : texts.clickhouse,
+    lookedLiteral: byValue ? literal : quoteText,
+  };
+}
+
+/** Types that ClickHouse reads from their canonical text. */
+const HAS_EXACT_LITERAL = /^(?:Int\d+|UUID|Date32|DateTime64|Decimal|Bool)/;
+
+/** Whether both sides sort values of a key column alike. */
+function sortsAlike({ type, bytewise }: SourceColumn, viewType: string): boolean {
+  if (HAS_EXACT_LITERAL.test(viewType)) return true;
+  // Kept as text: as such they sort byte by byte, and Postgres has to do the same. Hexadecimal
+  // keeps the order of bytes.
+  if (viewType !== 'String') return false;
+  return type === 'bytea' || ((type === 'text' || type === 'varchar') && bytewise);
+}
+
+async function viewColumns(
+  warehouse: ClickHouseClient,
+  database: string,
+  table: string,
+): Promise<ViewColumn[]> {
+  try {
+    const result = await warehouse.query({
+      query: `SELECT name, type FROM system.columns
+              WHERE database = {database:String} AND table = {table:String} ORDER BY position`,
+      query_params: { database, table },
+      format: 'JSONEachRow',
+    });
+    return await result.json<ViewColumn>();
+  } catch (error) {
+    throw sinkError(error, `reading the columns of ${database}.${table}`);
+  }
+}
+
+async function sourceColumns(
+  source: pg.Client,
+  { schema, table }: SourceTable,
+): Promise<SourceColumn[]> {
+  // Settings of a database that older versions lack are read by way of JSON.
+  const { rows } = await source.query<SourceColumn>(
+    `WITH RECURSIVE base AS (
+       SELECT oid AS of, oid, typbasetype, typname, typelem, typcategory FROM pg_type
+       UNION ALL
+       SELECT base.of, t.oid, t.typbasetype, t.typname, t.typelem, t.typcategory
+       FROM base JOIN pg_type t ON t.oid = base.typbasetype AND base.typbasetype <> 0)
+     SELECT a.attname AS name, t.typname AS type, e.typname AS element,
+            format_type(t.oid, -1) AS "castTo", a.attgenerated <> '' AS generated,
+            array_position(i.indkey::int2[], a.attnum) + 1 AS "keyPlace",
+            current_setting('server_encoding') = 'UTF8' AND CASE c.collprovider
+              WHEN 'd' THEN coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'b'
+                OR (coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' AND d.datcollate IN ('C', 'POSIX'))
+              WHEN 'b' THEN true
+              WHEN 'c' THEN c.collcollate IN ('C', 'POSIX')
+              ELSE false END AS bytewise
+     FROM pg_attribute a
+     JOIN base t ON t.of = a.atttypid AND t.typbasetype = 0
+     LEFT JOIN base e ON t.typcategory = 'A' AND e.of = t.typelem AND e.typbasetype = 0
+     LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+     LEFT JOIN pg_collation c ON c.oid = a.attcollation
+     JOIN pg_database d ON d.datname = current_database()
+     WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass
+       AND a.attnum > 0 AND NOT a.attisdropped
+     ORDER BY a.attnum`,
+    [schema, table],
+  );
+  return rows;
+}

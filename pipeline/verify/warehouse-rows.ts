@@ -1,0 +1,215 @@
+import type { ClickHouseClient } from '@clickhouse/client';
+import { sinkError } from '../sink/clickhouse-error.ts';
+import { clickhouseHash, clickhouseRow } from './canonical-text.ts';
+import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
+import type { RowCells } from './row-cells.ts';
+import type { HashPart } from './source-rows.ts';
+import type { TableShape } from './table-shape.ts';
+
+/** Floats in the JSON text of arrays are read to the last bit. */
+const EXACT = { precise_float_parsing: 1 } as const;
+
+/** Room for a statement beside the keys in it, in bytes. */
+const STATEMENT_BYTES = 1_048_576;
+
+type Cells = (string | null)[];
+
+/** Reads the warehouse's view of a table. */
+export class WarehouseRows {
+  readonly #client: ClickHouseClient;
+  readonly #shape: TableShape;
+
+  constructor(client: ClickHouseClient, shape: TableShape) {
+    this.#client = client;
+    this.#shape = shape;
+  }
+
+  async count(): Promise<number> {
+    const [row] = await this.#rows(`SELECT toString(count()) FROM ${this.#shape.view}`);
+    return Number(row?.[0]);
+  }
+
+  /**
+   * Count and checksum of ranges that follow one another, in one pass.
+   *
+   * @param range - all of them together
+   * @param cuts - where one ends and the next begins, in order
+   */
+  async sums(range: KeyRange, cuts: readonly Key[]): Promise<RangeSum[]> {
+    const { key } = this.#shape;
+    const names = key.map((_, index) => `__k${index}`);
+    // How many cuts lie below the key. A sum of comparisons is worked off a column at a time; an
+    // array of the cuts would be made anew for each row.
+    const below = cuts.map((cut) => `(${this.#bound(cut)} < ${tuple(names)})`);
+    const index = below.length === 0 ? '0' : below.join(' + ');
+    const rows = await this.#rows(
+      `SELECT toString(${index}) AS __range, toString(count()), toString(sum(toInt128(__hash)))
+       FROM (${this.#hashed(
+         key.map(({ ordered }) => ordered),
+         this.#within(range),
+       )})
+       GROUP BY __range`,
+    );
+    const sums = [...cuts, undefined].map((): RangeSum => ({ rows: 0, hash: '0' }));
+    for (const [place, count, hash] of rows) {
+      sums[Number(place)] = { rows: Number(count), hash: hash ?? '0' };
+    }
+    return sums;
+  }
+
+  /** Keys and hashes of the rows of a range. */
+  async hashes(range: KeyRange): Promise<RowHash[]> {
+    const { key } = this.#shape;
+    const names = key.map((_, index) => `__k${index}`);
+    const rows = await this.#rows(
+      `SELECT toString(__hash), ${names.join(', ')}
+       FROM (${this.#hashed(
+         key.map(({ clickhouse }) => clickhouse),
+         this.#within(range),
+       )})`,
+    );
+    return rows.map(([hash, ...texts]) => ({ key: texts.map(text), hash: text(hash) }));
+  }
+
+  /** Keys that cut a range into pieces of `rows` rows, in order. */
+  async cuts(range: KeyRange, rows: number): Promise<Key[]> {
+    const { key, view } = this.#shape;
+    const ordered = key.map((_, index) => `__o${index}`);
+    const names = key.map((_, index) => `__k${index}`);
+    const inner = key.map(
+      ({ ordered, clickhouse }, index) => `${ordered} AS __o${index}, ${clickhouse} AS __k${index}`,
+    );
+    const found = await this.#rows(
+      `SELECT ${names.join(', ')} FROM (
+         SELECT ${names.join(', ')}, row_number() OVER (ORDER BY ${ordered.join(', ')}) AS __n
+         FROM (SELECT ${inner.join(', ')} FROM ${view} ${this.#within(range)}))
+       WHERE __n % ${rows} = 0 ORDER BY __n`,
+    );
+    return found.map((texts) => texts.map(text));
+  }
+
+  /** Hash of the key and of the row, for the rows whose key's hash is in a part. */
+  async *keyHashes({ part, parts }: HashPart): AsyncGenerator<[string, string]> {
+    const where = `WHERE abs(__key % ${parts}) = ${part}`;
+    const query = `SELECT toString(__key), toString(__hash) FROM (
+      SELECT ${this.#keyHash()} AS __key, __hash
+      FROM (${this.#hashed(
+        this.#shape.key.map(({ clickhouse }) => clickhouse),
+        '',
+      )})) ${where}`;
+    try {
+      const result = await this.#client.query({
+        query,
+        format: 'JSONCompactEachRow',
+        clickhouse_settings: EXACT,
+      });
+      for await (const rows of result.stream<[string, string]>()) {
+        for (const row of rows) yield row.json();
+      }
+    } catch (error) {
+      throw sinkError(error, `reading ${this.#shape.view}`);
+    }
+  }
+
+  /** Keys of the rows whose keys have one of these hashes. */
+  async keysByHash(keyHashes: readonly string[]): Promise<Key[]> {
+    const { key, view } = this.#shape;
+    const rows = await this.#rows(
+      `SELECT ${key.map((_, index) => `__k${index}`).join(', ')} FROM (
+         SELECT ${key.map(({ clickhouse }, index) => `${clickhouse} AS __k${index}`).join(', ')} FROM ${view})
+       WHERE ${this.#keyHash()} IN (${keyHashes.join(', ')})`,
+    );
+    return rows.map((texts) => texts.map(text));
+  }
+
+  /**
+   * Looks rows up by their keys.
+   *
+   * @param show - whether cells are their texts; else they are digests of them
+   */
+  async cells(keys: readonly Key[], show: boolean): Promise<ReadonlyMap<string, RowCells>> {
+    if (keys.length === 0) return new Map();
+    const { columns, key, view } = this.#shape;
+    const cells = columns.map(({ clickhouse }) =>
+      show ? clickhouse : `lower(hex(MD5(${clickhouse})))`,
+    );
+    const list = keys.map((texts) =>
+      tuple(texts.map((value, index) => key[index]?.lookedLiteral(value) ?? '')),
+    );
+    const rows = await this.#rows(
+      `SELECT ${[...key.map(({ clickhouse }) => clickhouse), ...cells].join(', ')} FROM ${view}
+       WHERE ${tuple(key.map(({ looked }) => looked))} IN (${list.join(', ')})`,
+    );
+    return new Map(
+      rows.map((row) => [
+        keyId(row.slice(0, key.length).map(text)),
+        { cells: row.slice(key.length) },
+      ]),
+    );
+  }
+
+  #keyHash(): string {
+    return clickhouseHash(clickhouseRow(this.#shape.key.map((_, index) => `__k${index}`)));
+  }
+
+  /** Selects the hash of each row as `__hash`, and expressions of the key as `__k0`, … beside it. */
+  #hashed(ofKey: readonly string[], where: string): string {
+    const { columns, view } = this.#shape;
+    const texts = columns.map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
+    const keys = ofKey.map((expression, index) => `${expression} AS __k${index}`);
+    const hash = clickhouseHash(clickhouseRow(columns.map((_, index) => `__c${index}`)));
+    return `SELECT ${[`${hash} AS __hash`, ...ofKey.map((_, index) => `__k${index}`)].join(', ')}
+      FROM (SELECT ${[...texts, ...keys].join(', ')} FROM ${view} ${where})`;
+  }
+
+  #within({ after, upTo }: KeyRange): string {
+    const { key } = this.#shape;
+    const names = tuple(key.map(({ ordered }) => ordered));
+    const first = key[0];
+    // The condition on the first column says nothing new; the primary index understands it.
+    const conditions = [
+      ...(after === undefined
+        ? []
+        : [
+            `${names} > ${this.#bound(after)}`,
+            `${first?.ordered} >= ${first?.orderedLiteral(after[0] ?? '')}`,
+          ]),
+      ...(upTo === undefined
+        ? []
+        : [
+            `${names} <= ${this.#bound(upTo)}`,
+            `${first?.ordered} <= ${first?.orderedLiteral(upTo[0] ?? '')}`,
+          ]),
+    ];
+    return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  }
+
+  #bound(key: Key): string {
+    return tuple(key.map((value, index) => this.#shape.key[index]?.orderedLiteral(value) ?? ''));
+  }
+
+  async #rows(query: string): Promise<Cells[]> {
+    try {
+      const result = await this.#client.query({
+        query,
+        format: 'JSONCompactEachRow',
+        clickhouse_settings: {
+          ...EXACT,
+          max_query_size: String(query.length * 4 + STATEMENT_BYTES),
+        },
+      });
+      return await result.json<Cells>();
+    } catch (error) {
+      throw sinkError(error, `reading ${this.#shape.view}`);
+    }
+  }
+}
+
+function text(value: string | null | undefined): string {
+  return value ?? '';
+}
+
+/** One expression of several: itself when it is alone. */
+function tuple(parts: readonly string[]): string {
+  return parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(', ')})`;
+}
