@@ -3,6 +3,7 @@ import { renderError, TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { loadLocalSettings } from '../local/settings.ts';
 import { connectorsCommand } from './commands/connectors.ts';
+import { deadLettersCommand } from './commands/dead-letters.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -57,6 +58,7 @@ async function main(): Promise<number> {
   program.addCommand(statusCommand());
   program.addCommand(verifyCommand(stop));
   program.addCommand(connectorsCommand());
+  program.addCommand(deadLettersCommand());
   for (const command of program.commands) command.exitOverride();
   try {
     for (const [name, value] of Object.entries(

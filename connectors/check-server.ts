@@ -57,7 +57,8 @@ function checkSlot(
         what: `the replication slot ${slot.name} is lost`,
         why: 'It held more WAL than max_slot_wal_keep_size allows, so changes are gone from it.',
         sql: [drop],
-        advice: `Then delete the connector's offsets (tributary connectors delete) and apply again: it takes a new snapshot.`,
+        advice:
+          'Then load the source again from a new snapshot: pipeline/docs/operations.md, "A lost slot".',
       },
     ];
   }

@@ -6,6 +6,12 @@ import { captureNames, type ConnectorConfig } from './connector-config.ts';
 const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
 /**
+ * Largest value, in bytes, that is sent. Leaves room beside it for key, headers and the batch
+ * around them: a key fits an index page of Postgres, 8 kB.
+ */
+const MAX_VALUE_BYTES = MAX_RECORD_BYTES - 64 * 1024;
+
+/**
  * The connector that captures a source. README.md gives the reason for each setting.
  *
  * Holds no secret: the worker reads them through its `file` config provider.
@@ -79,6 +85,7 @@ export function renderConnector(source: Source): ConnectorConfig {
 
       ...converter('key'),
       ...converter('value'),
+      'value.converter.tributary.max.bytes': String(MAX_VALUE_BYTES),
     },
   };
 }

@@ -11,6 +11,8 @@ export interface SlotStatus {
   readonly walStatus: string;
   /** WAL the server keeps because of it. */
   readonly retainedBytes: number;
+  /** WAL that may still be written before the slot is lost; null without a bound, or once lost. */
+  readonly safeBytes: number | null;
   /** Replication lag: WAL written but not yet confirmed by the connector. */
   readonly lagBytes: number;
 }
@@ -19,12 +21,14 @@ const row = z.object({
   active: z.boolean(),
   walStatus: z.string(),
   retainedBytes: z.coerce.number(),
+  safeBytes: z.coerce.number().nullable(),
   lagBytes: z.coerce.number(),
 });
 
 const SQL = `
   SELECT active, coalesce(wal_status, 'unknown') AS "walStatus",
          coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0) AS "retainedBytes",
+         safe_wal_size AS "safeBytes",
          coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0) AS "lagBytes"
   FROM pg_replication_slots WHERE slot_name = $1`;
 

@@ -12,6 +12,9 @@ export interface PipelineMetrics {
   readonly endToEndLag: Histogram<'source'>;
   readonly haltedTables: Gauge<'topic'>;
   readonly consumerLag: Gauge<'topic' | 'partition'>;
+  readonly slotRetained: Gauge<'source'>;
+  readonly slotSafe: Gauge<'source'>;
+  readonly slotActive: Gauge<'source'>;
 }
 
 /** Makes a registry of its own, so that two pipelines in one process do not meet in it. */
@@ -55,6 +58,24 @@ export function createPipelineMetrics(): PipelineMetrics {
       name: 'tributary_consumer_lag_records',
       help: 'Records of the partition not yet handed over, as of the last batch.',
       labelNames: ['topic', 'partition'],
+      registers,
+    }),
+    slotRetained: new Gauge({
+      name: 'tributary_slot_retained_wal_bytes',
+      help: 'WAL that the source keeps because of the replication slot.',
+      labelNames: ['source'],
+      registers,
+    }),
+    slotSafe: new Gauge({
+      name: 'tributary_slot_safe_wal_bytes',
+      help: 'WAL that may still be written before the slot is lost; absent without a bound.',
+      labelNames: ['source'],
+      registers,
+    }),
+    slotActive: new Gauge({
+      name: 'tributary_slot_active',
+      help: '1 while the connector reads the slot.',
+      labelNames: ['source'],
       registers,
     }),
   };

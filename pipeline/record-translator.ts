@@ -1,16 +1,17 @@
 import { TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
-import { parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
+import { isRecord, parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
 import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
 import { matchesColumn, type ColumnPattern } from './catalog/table-pattern.ts';
 import { readEnvelope, type Envelope } from './change/envelope.ts';
+import { firstOffsetOf } from './change/replay.ts';
 import type { Epoch } from './change/version.ts';
 import type { Work } from './sink/batch.ts';
 import type { SourceRecord } from './sink/dead-letter.ts';
-import { ownCells, rowOf } from './transform/row.ts';
+import { ownCells, rowOf, type Position } from './transform/row.ts';
 import {
   keyFieldsOf,
   planTable,
@@ -83,12 +84,15 @@ export class RecordTranslator {
     const valueId = readSchemaId(record.value);
     if (!this.#values.has(valueId)) {
       const schema = await this.#fetch(valueId);
-      this.#values.set(valueId, { schema, decode: createDecoder(schema, projectEnvelope(schema)) });
+      this.#values.set(valueId, { schema, decode: decoderOf(schema) });
     }
     if (record.key === null) return;
     const keyId = readSchemaId(record.key);
     if (!this.#keys.has(keyId)) {
       const schema = await this.#fetch(keyId);
+      if (!isRecord(schema)) {
+        throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key schema is not one of columns');
+      }
       this.#keys.set(keyId, { schema, fields: keyFieldsOf(schema) });
     }
   }
@@ -109,17 +113,23 @@ export class RecordTranslator {
     }
     const event = readEnvelope(value.decode(record.value) as Envelope, key.fields);
     const { origin } = event;
+    const position = positionOf(record);
     if (event.kind === 'truncate') {
       const table = { source: this.#source, relation: relationName(origin.schema, origin.table) };
-      return { kind: 'truncate', record, table, own: ownCells(event, record, this.#epoch) };
+      return { kind: 'truncate', record, table, own: ownCells(event, position, this.#epoch) };
     }
     const plan = this.#plan(origin.schema, origin.table, valueId, value, key);
     return {
       kind: 'row',
       record,
       plan,
-      row: rowOf(plan, event, record, this.#epoch),
-      committedAtMicros: event.kind === 'snapshot' ? undefined : origin.committedAtMicros,
+      row: rowOf(plan, event, position, this.#epoch),
+      // Neither a row read by a snapshot nor a replayed change is late: nobody waited for it.
+      committedAtMicros:
+        event.kind === 'snapshot' || position.firstOffset !== undefined
+          ? undefined
+          : origin.committedAtMicros,
+      isReplayed: position.firstOffset !== undefined,
     };
   }
 
@@ -158,4 +168,23 @@ export class RecordTranslator {
     });
     return parseAvroSchema(json);
   }
+}
+
+/** @throws TributaryError `ENVELOPE_UNEXPECTED` for a schema that has no envelope or is no schema */
+function decoderOf(schema: AvroSchema): Decode {
+  const projection = projectEnvelope(schema);
+  try {
+    return createDecoder(schema, projection);
+  } catch (error) {
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the value schema cannot be compiled', {
+      cause: error,
+    });
+  }
+}
+
+function positionOf(record: SourceRecord): Position {
+  const firstOffset = firstOffsetOf(record.headers);
+  return firstOffset === undefined
+    ? record
+    : { partition: record.partition, offset: record.offset, firstOffset };
 }

@@ -13,10 +13,12 @@ import {
 import type { AvroSchema } from './avro/avro-schema.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { offset, type Offset } from './change/offset.ts';
+import { REPLAY_HEADER } from './change/replay.ts';
 import { createPipelineMetrics } from './metrics.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
 import type { DeadLetter } from './sink/dead-letter.ts';
+import { guardAgainstFlood } from './sink/flood-guard.ts';
 import { FreshnessRecorder } from './sink/freshness-recorder.ts';
 import { ReplaySource, type LogRecord } from './testing/replay-source.ts';
 import {
@@ -111,20 +113,36 @@ class Table {
     this.log.push({ partition: 0, key: this.#key, value });
   }
 
+  /** A change that is replayed: it first stood at an offset where something else is now. */
+  replay(firstOffset: number, change: SampleChange): void {
+    this.change(change);
+    const last = this.log.pop();
+    if (last === undefined) throw new Error('no record');
+    this.log.push({ ...last, headers: { [REPLAY_HEADER]: String(firstOffset) } });
+  }
+
   /** One life of a pipeline process: from these offsets until everything queued is stored. */
   async run(
-    options: { from?: ReadonlyMap<number, Offset>; cuts?: readonly number[]; until?: number } = {},
+    options: {
+      from?: ReadonlyMap<number, Offset>;
+      cuts?: readonly number[];
+      until?: number;
+      mostLetters?: number;
+    } = {},
   ) {
     const source = new ReplaySource(this.topic, this.log, options);
     const metrics = createPipelineMetrics();
     const transformer = new Transformer({
       source,
       sink: createClickHouseSink(client),
-      deadLetters: {
-        write: async (letter) => {
-          this.letters.push(letter);
+      deadLetters: guardAgainstFlood(
+        {
+          write: async (letter) => {
+            this.letters.push(letter);
+          },
         },
-      },
+        { letters: options.mostLetters ?? 1_000, windowMs: 600_000 },
+      ),
       registry: this.schemas,
       textColumns: new Map(),
       freshness: new FreshnessRecorder(client, 'test', log),
@@ -278,6 +296,32 @@ test('a row read by a snapshot never beats the change that was streamed after it
   );
 });
 
+test('a replayed change takes its place in the history, also for the values that updates left alone', async () => {
+  for (const cuts of [[100], [1]]) {
+    const table = new Table();
+    table.change({ op: 'c', after: { id: 1, name: 'n0', bio: 'A' }, sequence: '["10","1"]' });
+    table.raw(Buffer.from('of a schema that is not there yet'));
+    table.change({ op: 'u', after: { id: 1, name: 'n2', bio: 'C' }, sequence: '["12","1"]' });
+    const late = { op: 'u', sequence: '["11","1"]' } as const;
+    table.replay(1, { ...late, after: { id: 1, name: 'late', bio: UNAVAILABLE } });
+    table.change({
+      op: 'u',
+      after: { id: 1, name: 'n3', bio: UNAVAILABLE },
+      sequence: '["13","1"]',
+    });
+    table.replay(1, { ...late, after: { id: 1, name: 'late', bio: UNAVAILABLE } });
+    await table.run({ cuts });
+    expect(await table.query('SELECT name, bio FROM {view}')).toEqual([{ name: 'n3', bio: 'C' }]);
+    // Replayed twice, and once in the log.
+    expect(await table.query('SELECT name, bio FROM {log} FINAL ORDER BY _version')).toEqual([
+      { name: 'n0', bio: 'A' },
+      { name: 'late', bio: 'A' },
+      { name: 'n2', bio: 'C' },
+      { name: 'n3', bio: 'C' },
+    ]);
+  }
+});
+
 test('history says of every row what it was when: gapless, never two at a time', async () => {
   // Several changes of a row at one time, and a server whose clock is set back.
   const clock = fc.array(fc.integer({ min: -3, max: 5 }), { minLength: 40, maxLength: 40 });
@@ -397,6 +441,30 @@ test('one value that ClickHouse refuses costs that record and no other of its ba
   expect(await table.query('SELECT toString(id) AS id FROM {view} ORDER BY id')).toEqual(
     ['1', '2', '4', '5'].map((id) => ({ id })),
   );
+});
+
+test('a flood halts the table before the letter above the limit, and nothing is lost once it goes on', async () => {
+  const uuid = { type: 'string', 'connect.name': 'io.debezium.data.Uuid' };
+  for (const isRefusedByClickHouse of [true, false]) {
+    const table = new Table([...COLUMNS, { name: 'ref', type: uuid }]);
+    for (let id = 1; id <= 12; id += 1) {
+      const ref = id % 3 === 0 && isRefusedByClickHouse ? 'no uuid' : randomUUID();
+      if (id % 3 === 0 && !isRefusedByClickHouse) table.raw(Buffer.from('no Avro'));
+      else table.change({ op: 'c', after: { id, name: 'x', bio: null, ref } });
+    }
+    const flooded = await table.run({ mostLetters: 2 });
+    expect(flooded.halted).toBe(true);
+    expect(table.letters.map(({ record }) => record.offset)).toEqual([2n, 5n]);
+
+    const later = await table.run({ from: flooded.committed });
+    expect(later.halted).toBe(false);
+    expect(new Set(table.letters.map(({ record }) => record.offset))).toEqual(
+      new Set([2n, 5n, 8n, 11n]),
+    );
+    expect(await table.query('SELECT toString(id) AS text FROM {view} ORDER BY id')).toEqual(
+      ['1', '2', '4', '5', '7', '8', '10', '11'].map((text) => ({ text })),
+    );
+  }
 });
 
 test('columns come, widen and go while the view keeps answering', async () => {

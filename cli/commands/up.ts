@@ -31,6 +31,8 @@ export function upCommand(signal: AbortSignal): Command {
       '\nEnvironment:\n' +
         '  TRIBUTARY_STATE_DIR    data, logs and secrets (default .tributary)\n' +
         '  TRIBUTARY_PORT_OFFSET  added to every port (default 0)\n' +
+        '  DEAD_LETTER_LIMIT      dead letters of a table that halt it (default 100 ...\n' +
+        '  DEAD_LETTER_WINDOW_SECONDS  ... within 60 s)\n' +
         '  and the variables that the catalog names\n' +
         '\nExit codes: 0 stopped as asked or everything equal, 1 failed or different, 2 called or configured wrongly',
     )

@@ -1,4 +1,6 @@
+import { slotHealth } from '../../connectors/slot-health.ts';
 import { WINDOW_SECONDS } from '../../pipeline/sink/warehouse-status.ts';
+import type { SlotStatus } from '../../connectors/slot-status.ts';
 import type { Known, SourceStatus } from './gather-status.ts';
 
 /** Marks for a terminal; the identity elsewhere. */
@@ -21,15 +23,18 @@ const HEADER = [
 const NUMERIC_FROM = 3;
 
 /** Whether everything about a source is as it should be. */
-export function isWell({ connector, slot, consumerLagRecords, warehouse }: SourceStatus): boolean {
+export function isWell(status: SourceStatus): boolean {
+  const { source, connector, slot, consumerLagRecords, warehouse, openDeadLetters } = status;
   return (
     'value' in connector &&
     connector.value === 'RUNNING' &&
     'value' in slot &&
     slot.value?.active === true &&
-    slot.value.walStatus !== 'lost' &&
+    slotHealth(source, slot.value).level !== 'critical' &&
     'value' in consumerLagRecords &&
-    'value' in warehouse
+    'value' in warehouse &&
+    'value' in openDeadLetters &&
+    openDeadLetters.value === 0
   );
 }
 
@@ -54,7 +59,12 @@ export function describeStatus(statuses: readonly SourceStatus[], paint: StatusP
       .trimEnd();
   });
   const reasons = new Set(statuses.flatMap(reasonsOf));
-  return [...painted, ...(reasons.size === 0 ? [] : ['', ...reasons]), '', footnote()].join('\n');
+  const notes = [
+    ...statuses.flatMap(slotWarnings),
+    ...statuses.flatMap(letterWarnings),
+    ...reasons,
+  ];
+  return [...painted, ...(notes.length === 0 ? [] : ['', ...notes]), '', footnote()].join('\n');
 }
 
 function footnote(): string {
@@ -72,9 +82,11 @@ function cellsOf({
     source,
     text(connector, (state) => state),
     text(slot, (value) =>
-      value === undefined ? 'none' : value.active ? 'active' : `inactive, ${value.walStatus}`,
+      value === undefined
+        ? 'none'
+        : `${value.active ? 'active' : 'inactive'}${value.walStatus === 'reserved' ? '' : `, ${value.walStatus}`}`,
     ),
-    text(slot, (value) => (value === undefined ? '-' : bytes(value.retainedBytes))),
+    text(slot, (value) => (value === undefined ? '-' : retained(value))),
     text(consumerLagRecords, (records) => Number(records).toLocaleString('en-US')),
     text(warehouse, (value) => value.changesPerSecond.toFixed(1)),
     text(warehouse, ({ lagP50Ms, lagP99Ms }) =>
@@ -88,9 +100,33 @@ function cellsOf({
 }
 
 function reasonsOf(status: SourceStatus): string[] {
-  return [status.connector, status.slot, status.consumerLagRecords, status.warehouse].flatMap(
-    (part) => ('unknown' in part ? [`? ${part.unknown}`] : []),
-  );
+  return [
+    status.connector,
+    status.slot,
+    status.consumerLagRecords,
+    status.warehouse,
+    status.openDeadLetters,
+  ].flatMap((part) => ('unknown' in part ? [`? ${part.unknown}`] : []));
+}
+
+/** Slots that need somebody, each with what to do. */
+function slotWarnings({ source, slot }: SourceStatus): string[] {
+  if (!('value' in slot)) return [];
+  const { level, what, fix } = slotHealth(source, slot.value);
+  return level === 'ok' ? [] : [`! ${what}\n  → ${fix}`];
+}
+
+/** What in the warehouse is not as it should be because a record could not be applied. */
+function letterWarnings({ source, openDeadLetters }: SourceStatus): string[] {
+  if (!('value' in openDeadLetters) || openDeadLetters.value === 0) return [];
+  const count = openDeadLetters.value === 1 ? 'a record' : `${openDeadLetters.value} records`;
+  return [`! ${source}: ${count} could not be applied\n  → tributary dead-letters list`];
+}
+
+function retained({ retainedBytes, safeBytes }: SlotStatus): string {
+  return safeBytes === null
+    ? bytes(retainedBytes)
+    : `${bytes(retainedBytes)} of ${bytes(retainedBytes + safeBytes)}`;
 }
 
 function text<T>(known: Known<T>, print: (value: T) => string): string {

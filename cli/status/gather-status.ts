@@ -6,6 +6,7 @@ import { captureNames } from '../../connectors/connector-config.ts';
 import { slotStatus, type SlotStatus } from '../../connectors/slot-status.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
+import { countOpenLetters } from '../../pipeline/sink/clickhouse-dead-letters.ts';
 import { readFreshness, type SourceFreshness } from '../../pipeline/sink/warehouse-status.ts';
 import { consumerLag, isTableTopic } from '../../pipeline/source/consumer-lag.ts';
 
@@ -22,6 +23,8 @@ export interface SourceStatus {
   /** Records in the source's topics that the pipeline has not committed. */
   readonly consumerLagRecords: Known<string>;
   readonly warehouse: Known<SourceFreshness>;
+  /** Records that were set aside and that nobody has dealt with yet. */
+  readonly openDeadLetters: Known<number>;
 }
 
 /** Asks every part of the system how the sources stand. Never throws for a part that is away. */
@@ -35,12 +38,13 @@ export async function gatherStatus(parts: {
 }): Promise<SourceStatus[]> {
   const { catalog, signal } = parts;
   const names = catalog.sources.map(({ name }) => name);
-  const [connectors, lags, freshness] = await Promise.all([
+  const [connectors, lags, freshness, letters] = await Promise.all([
     known(() => parts.connect.list(signal)),
     known(() =>
       consumerLag(parts.kafka, parts.groupId, (topic) => isTableTopic(topic, new Set(names))),
     ),
     known(() => readFreshness(parts.warehouse, names)),
+    known(() => countOpenLetters(parts.warehouse)),
   ]);
   return Promise.all(
     catalog.sources.map(async (source): Promise<SourceStatus> => ({
@@ -66,6 +70,11 @@ export async function gatherStatus(parts: {
             lagP50Ms: undefined,
             lagP99Ms: undefined,
           },
+      ),
+      openDeadLetters: map(letters, (byTopic) =>
+        [...byTopic]
+          .filter(([topic]) => topic.startsWith(`${source.name}.`))
+          .reduce((sum, [, count]) => sum + count, 0),
       ),
     })),
   );

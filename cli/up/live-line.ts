@@ -5,6 +5,7 @@ import { readFreshness } from '../../pipeline/sink/warehouse-status.ts';
 const INTERVAL_MS = 1_000;
 /** Seconds that the line speaks of: short, so that it is alive. */
 const WINDOW_SECONDS = 3;
+const CLEAR_LINE = '\r\u001b[2K';
 
 /**
  * Prints one line that says how much flows and how fresh it is: again and again in place on a
@@ -28,6 +29,11 @@ export class LiveLine {
     this.#timer = setInterval(() => void this.#tick(), INTERVAL_MS);
   }
 
+  /** Prints something that stays, above the line. */
+  say(text: string): void {
+    this.#out.write(`${this.#out.isTTY && this.#timer !== undefined ? CLEAR_LINE : ''}${text}\n`);
+  }
+
   /** Ends the line, so that what is printed next begins on its own. */
   stop(): void {
     clearInterval(this.#timer);
@@ -42,7 +48,7 @@ export class LiveLine {
     try {
       const text = await this.#text();
       if (this.#timer === undefined) return;
-      this.#out.write(this.#out.isTTY ? `\r\u001b[2K${text}` : `${text}\n`);
+      this.#out.write(this.#out.isTTY ? `${CLEAR_LINE}${text}` : `${text}\n`);
     } finally {
       this.#busy = false;
     }

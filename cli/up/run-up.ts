@@ -11,6 +11,7 @@ import { localAddresses, shopSourceUrls } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
 import { LiveLine } from './live-line.ts';
+import { watchSources } from './watch-sources.ts';
 
 /** What `tributary up` was asked for. */
 export interface UpOptions {
@@ -30,6 +31,8 @@ const ACTIONS_OF_ONCE = 400;
 const RATE_OF_ONCE = 60;
 const ONCE_DEADLINE_MS = 120_000;
 const SEED = 1;
+/** Settings of the pipeline that a person may need to change for one run. */
+const PIPELINE_SETTINGS = ['DEAD_LETTER_LIMIT', 'DEAD_LETTER_WINDOW_SECONDS'];
 
 /**
  * Runs the local stack until `signal` aborts, or with `once` until a bounded amount of traffic has
@@ -60,7 +63,11 @@ export async function runUp(options: UpOptions): Promise<void> {
     settings,
     shop,
     traffic: shop ? trafficOf(options) : undefined,
-    sourceUrls: { ...sourceVariables(catalog, options.env), ...shopUrls },
+    sourceUrls: {
+      ...variables(catalog.variables, options.env),
+      ...variables(PIPELINE_SETTINGS, options.env),
+      ...shopUrls,
+    },
     applyConnectors: async (abort) => {
       const databases = shop ? await shopDatabases(settings) : new Map<never, never>();
       await connectSources({
@@ -84,10 +91,18 @@ export async function runUp(options: UpOptions): Promise<void> {
     catalog.sources.map(({ name }) => name),
     out,
   );
+  const ended = new AbortController();
+  let watching: Promise<void> = Promise.resolve();
   try {
     say(`starting (data and logs in ${settings.stateDir})`);
     await stack.start(AbortSignal.any([signal, failed.signal]));
     say(`ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
+    watching = watchSources({
+      catalog,
+      connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
+      say: (text) => line.say(text),
+      signal: AbortSignal.any([signal, failed.signal, ended.signal]),
+    });
     if (once) {
       await runOnce(stack, catalog, client, {
         out,
@@ -106,7 +121,9 @@ export async function runUp(options: UpOptions): Promise<void> {
     if (!signal.aborted) throw error;
   } finally {
     line.stop();
+    ended.abort();
     say('stopping');
+    await watching;
     await client.close();
     await stack.stop();
     say('stopped');
@@ -143,10 +160,10 @@ function trafficOf({ once, rate }: UpOptions): Traffic {
     : { rate, actions: 0, seed: SEED };
 }
 
-/** Variables that the catalog's text names, so that the transformer can read the same catalog. */
-function sourceVariables(catalog: Catalog, env: NodeJS.ProcessEnv): Record<string, string> {
+/** Those of these variables that are set; the transformer reads the same catalog. */
+function variables(names: readonly string[], env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
-    catalog.variables.flatMap((name) => {
+    names.flatMap((name) => {
       const value = env[name];
       return value === undefined ? [] : [[name, value] as const];
     }),

@@ -9,8 +9,10 @@ import { readSchemaId } from './wire-format.ts';
 const schema = envelopeSchema('users', [
   { name: 'id', type: 'long' },
   { name: 'email', type: ['null', 'string'] },
+  { name: 'tags', type: { type: 'array', items: ['null', 'string'] } },
 ]);
-const record = encodeChange(schema, 7, 'users', { op: 'c', after: { id: 1, email: 'a' } });
+const after = { id: 1, email: 'a', tags: ['b', null] };
+const record = encodeChange(schema, 7, 'users', { op: 'c', after });
 
 test('reads longs beyond 2^53 exactly', () => {
   const decode = createDecoder('long');
@@ -55,4 +57,40 @@ test('any bytes are decoded or refused as a dead letter, never a crash', () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('a claimed length costs neither time nor memory, whether the value is read or skipped', () => {
+  const collections = {
+    type: 'record',
+    name: 'R',
+    fields: [
+      { name: 'list', type: { type: 'array', items: 'int' } },
+      { name: 'map', type: { type: 'map', values: 'int' } },
+    ],
+  };
+  const readers = [collections, { type: 'record', name: 'R', fields: [] }].map((reader) =>
+    createDecoder(collections, reader),
+  );
+  // Zigzag varints: 2^31 - 1, 2^40 and 2^62 items, and blocks that jump backwards.
+  const lengths = ['feffffff0f', '808080808040', '808080808080808040', '0109', '010b', '030b'];
+  const header = Buffer.alloc(5);
+  for (const decode of readers) {
+    for (const hex of lengths) {
+      for (const before of ['', '00']) {
+        const began = performance.now();
+        expect(() => decode(Buffer.concat([header, Buffer.from(before + hex, 'hex')]))).toThrow(
+          expect.objectContaining({ code: 'RECORD_MALFORMED' }),
+        );
+        expect(performance.now() - began).toBeLessThan(100);
+      }
+    }
+  }
+});
+
+test('blocks of arrays and maps are read as they were written, with and without their size', () => {
+  const list = createDecoder({ type: 'array', items: 'int' });
+  const map = createDecoder({ type: 'map', values: 'int' });
+  const body = (hex: string) => Buffer.concat([Buffer.alloc(5), Buffer.from(hex, 'hex')]);
+  expect(list(body('03040204020600'))).toEqual([1, 2, 3]);
+  expect(map(body('02026102010602620400'))).toEqual({ a: 1, b: 2 });
 });

@@ -1,6 +1,7 @@
 import avro from 'avsc';
 import { describeError, TributaryError } from '#runtime/errors.ts';
 import type { AvroSchema } from './avro-schema.ts';
+import { BoundedArrayType, BoundedMapType } from './bounded-collections.ts';
 import { HEADER_BYTES } from './wire-format.ts';
 
 /**
@@ -24,12 +25,24 @@ function compile(schema: AvroSchema): avro.Type {
   return avro.Type.forSchema(schema as avro.Schema, {
     registry: {},
     wrapUnions: 'never',
-    typeHook: (candidate: avro.Schema) => {
+    typeHook: (candidate: avro.Schema, options: avro.ForSchemaOptions) => {
       const type =
         typeof candidate === 'object' && 'type' in candidate ? candidate.type : candidate;
-      return type === 'long' ? longAsBigInt : undefined;
+      if (type === 'long') return longAsBigInt;
+      if (type === 'array') return new BoundedArrayType(candidate, options);
+      if (type === 'map') return new BoundedMapType(candidate, options);
+      return undefined;
     },
   });
+}
+
+/** Why avsc gave up, in words that cannot hold a value of the row. */
+function complaintOf(error: unknown): string {
+  const text = describeError(error);
+  if (text === 'truncated buffer') return 'it ends too early';
+  if (text === 'trailing data') return 'bytes are left over';
+  if (error instanceof RangeError) return 'it claims more items than it has bytes';
+  return 'a choice or symbol in it does not exist';
 }
 
 /** Decodes the Avro body of records that one writer schema wrote. */
@@ -52,7 +65,7 @@ export function createDecoder(writer: AvroSchema, reader: AvroSchema = writer): 
     } catch (error) {
       throw new TributaryError(
         'RECORD_MALFORMED',
-        `the Avro body does not fit its schema: ${describeError(error)}`,
+        `the Avro body does not fit its schema: ${complaintOf(error)}`,
         { cause: error, context: { bytes: record.length } },
       );
     }

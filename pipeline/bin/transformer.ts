@@ -5,15 +5,16 @@ import { runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { serveMetrics } from '#runtime/metrics.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { watchSlots, type SlotLook } from '../../connectors/watch-slots.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
-import { createPipelineMetrics } from '../metrics.ts';
+import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
-import type { DeadLetterQueue } from '../sink/dead-letter.ts';
+import { guardAgainstFlood } from '../sink/flood-guard.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
 import { isTableTopic } from '../source/consumer-lag.ts';
 import { createKafka } from '../source/kafka-client.ts';
@@ -52,6 +53,17 @@ const configSchema = z.object({
     .min(0)
     .default(15_000)
     .describe('How long a stop waits for queued rows to be stored, in milliseconds.'),
+  deadLetterLimit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(100)
+    .describe('Dead letters of one table within the window; one more halts the table.'),
+  deadLetterWindowSeconds: z.coerce
+    .number()
+    .min(1)
+    .default(60)
+    .describe('The window that the limit is for, in seconds.'),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
 });
 
@@ -88,23 +100,26 @@ async function main(): Promise<never> {
     );
     const kafka = createKafka({ clientId: 'tributary', brokers: config.kafkaBrokers, log });
     const letters = createKafkaDeadLetters(kafka, log);
-    const deadLetters: DeadLetterQueue = {
-      async write(letter, abandon) {
-        const { topic, partition, offset } = letter.record;
-        log.error(
-          { topic, partition, offset: offset.toString(), code: letter.error.code },
-          'record set aside as dead letter',
-        );
-        metrics.deadLetters.inc({ topic, code: letter.error.code });
-        await letters.write(letter, abandon);
-        await retry(() => recordDeadLetter(client, letter), {
-          policy: UNTIL_STOPPED,
-          signal: abandon,
-          log,
-          what: 'listing a dead letter',
-        });
+    const deadLetters = guardAgainstFlood(
+      {
+        async write(letter, abandon) {
+          const { topic, partition, offset } = letter.record;
+          log.error(
+            { topic, partition, offset: offset.toString(), code: letter.error.code },
+            'record set aside as dead letter',
+          );
+          metrics.deadLetters.inc({ topic, code: letter.error.code });
+          const letterOffset = await letters.write(letter, abandon);
+          await retry(() => recordDeadLetter(client, letter, letterOffset), {
+            policy: UNTIL_STOPPED,
+            signal: abandon,
+            log,
+            what: 'listing a dead letter',
+          });
+        },
       },
-    };
+      { letters: config.deadLetterLimit, windowMs: config.deadLetterWindowSeconds * 1_000 },
+    );
     const freshness = new FreshnessRecorder(client, `${hostname()}:${process.pid}`, log);
     freshness.start(FRESHNESS_INTERVAL_MS);
     const transformer = new Transformer({
@@ -128,12 +143,36 @@ async function main(): Promise<never> {
       drainTimeoutMs: config.drainTimeoutMs,
       log,
     });
+    const slotLevels = new Map<string, string>();
+    const watching = watchSlots({
+      sources: catalog.sources,
+      onLook: (source, look) => {
+        measureSlot(metrics, source, look);
+        if ('unknown' in look || look.health.level === slotLevels.get(source)) return;
+        const { level, what, fix } = look.health;
+        slotLevels.set(source, level);
+        if (level !== 'ok') log.warn({ source, level, reason: what, advice: fix }, 'slot at risk');
+      },
+      signal,
+    });
     await transformer.run(signal);
+    await watching;
     await freshness.stop();
     await letters.close();
     await client.close();
     await server.close();
   }, log);
+}
+
+/** A slot that could not be looked at has no values: an old one would pass for a new one. */
+function measureSlot(metrics: PipelineMetrics, source: string, look: SlotLook): void {
+  const { slotRetained, slotSafe, slotActive } = metrics;
+  const slot = 'unknown' in look ? undefined : look.slot;
+  for (const gauge of [slotRetained, slotSafe, slotActive]) gauge.remove({ source });
+  if (slot === undefined) return;
+  slotRetained.set({ source }, slot.retainedBytes);
+  if (slot.safeBytes !== null) slotSafe.set({ source }, slot.safeBytes);
+  slotActive.set({ source }, slot.active ? 1 : 0);
 }
 
 await main();

@@ -55,13 +55,28 @@ export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]):
 }
 
 function originOf({ source }: Envelope): ChangeOrigin {
-  return {
-    schema: source.schema,
-    table: source.table,
-    commitLsn: commitLsnOf(source.sequence),
-    lsn: source.lsn === null ? null : lsn(source.lsn),
-    committedAtMicros: source.ts_us ?? 0n,
-  };
+  // The schema is whatever the producer registered: it need not be Debezium's.
+  const { schema, table, sequence, lsn: position, ts_us: micros } = source ?? {};
+  if (typeof schema !== 'string' || typeof table !== 'string') throw unexpected('no table');
+  if (![position, micros].every((value) => value === null || typeof value === 'bigint')) {
+    throw unexpected('a position that is no long');
+  }
+  try {
+    return {
+      schema,
+      table,
+      commitLsn: commitLsnOf(sequence ?? null),
+      lsn: position === null ? null : lsn(position),
+      committedAtMicros: micros ?? 0n,
+    };
+  } catch (error) {
+    if (error instanceof RangeError) throw unexpected('a position outside of 64 bits');
+    throw error;
+  }
+}
+
+function unexpected(what: string): TributaryError {
+  return new TributaryError('ENVELOPE_UNEXPECTED', `the envelope has ${what}`);
 }
 
 const SEQUENCE = /^\[(?:null|"(\d+)"),(?:null|"\d+")\]$/;

@@ -74,6 +74,23 @@ export const ERROR_CODES = {
     meaning: 'A record decodes, but it is not a Debezium change event of a known kind.',
     fix: 'Check that the connector does not flatten events and that nothing else writes here.',
   },
+  RECORD_TOO_LARGE: {
+    disposition: 'dead-letter',
+    meaning:
+      'A row is larger than a Kafka record may be, so the connector sent its key and size alone.',
+    fix: 'Raise the limits (pipeline/docs/operations.md, "Rows that are too large"), then write the row again at its source: the dead letter has no value to replay.',
+  },
+  DEAD_LETTER_FLOOD: {
+    disposition: 'halt',
+    meaning:
+      'So many records of one table could not be applied within a short time that something is wrong with all of them.',
+    fix: 'See `tributary dead-letters list`, mend the cause, and restart the pipeline: it goes on where it halted. To set all of them aside, raise DEAD_LETTER_LIMIT.',
+  },
+  DEAD_LETTER_UNKNOWN: {
+    disposition: 'halt',
+    meaning: 'There is no such dead letter, or its bytes are no longer in the dead-letter topic.',
+    fix: 'Take the place from `tributary dead-letters list --state all`.',
+  },
   VALUE_REJECTED: {
     disposition: 'dead-letter',
     meaning: 'ClickHouse refuses a value of this row.',

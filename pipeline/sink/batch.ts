@@ -13,6 +13,8 @@ export type Work =
       readonly row: Row;
       /** Commit time in microseconds since 1970, of streamed changes; of others undefined. */
       readonly committedAtMicros: bigint | undefined;
+      /** Whether the record was replayed, so that it is older than what came before it. */
+      readonly isReplayed?: boolean;
     }
   | {
       readonly kind: 'truncate';
@@ -44,11 +46,15 @@ export function recordBytes(record: SourceRecord): number {
  * Takes the longest prefix of `queue` that may go into one insert: rows of one plan, within the
  * limits (at least one item), and a truncation only by itself, because it applies to what was
  * stored before it.
+ *
+ * Replayed rows do not mix with others, and one that lacks values is by itself: values that an update
+ * left alone are filled in from the row before it in the batch, which must be the change before it.
  */
 export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
   let bytes = 0;
   let rows = 0;
   let plan: TablePlan | undefined;
+  let replay: ReplayKind = 'none';
   let count = 0;
   for (const item of queue) {
     if (item.kind === 'truncate') {
@@ -58,7 +64,10 @@ export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
     if (item.kind === 'row') {
       const size = recordBytes(item.record);
       const full = rows >= limits.maxRows || bytes + size > limits.maxBytes;
+      const kind = replayKind(item);
       if ((plan !== undefined && item.plan !== plan) || (rows > 0 && full)) break;
+      if (rows > 0 && (kind !== replay || kind === 'incomplete')) break;
+      replay = kind;
       plan = item.plan;
       rows += 1;
       bytes += size;
@@ -66,6 +75,13 @@ export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
     count += 1;
   }
   return { work: queue.slice(0, count), bytes };
+}
+
+type ReplayKind = 'none' | 'complete' | 'incomplete';
+
+function replayKind({ isReplayed, row }: Extract<Work, { kind: 'row' }>): ReplayKind {
+  if (isReplayed !== true) return 'none';
+  return row.unchanged.length === 0 ? 'complete' : 'incomplete';
 }
 
 /** Highest offset per partition. Records of a partition come in order, so the last one counts. */

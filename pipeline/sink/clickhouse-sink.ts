@@ -117,21 +117,30 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       const wanted = indexes.map((index) => plan.columns[index]?.stored ?? '');
       const names = [...keys.map((column) => column.stored), ...wanted].map(quoteName).join(', ');
       const keyNames = keys.map((column) => quoteName(column.stored)).join(', ');
-      const structure = keys
-        .map((column, index) => `k${index} ${column.type.clickhouse}`)
-        .join(', ');
+      const asked = keys.map((_, index) => `_asked_${index}`);
+      const structure = [
+        ...keys.map((column, index) => `_asked_${index} ${column.type.clickhouse}`),
+        '_asked_version UInt128',
+      ].join(', ');
+      // The first of `OWN_COLUMNS` is the version.
+      const askedIndexes = [...keyIndexes, plan.columns.length];
       const list = rows
-        .map((cells) => JSON.stringify(keyIndexes.map((index) => cells[index] ?? null)))
+        .map((cells) => JSON.stringify(askedIndexes.map((index) => cells[index] ?? null)))
         .join(NEWLINE);
       const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
         const result = await client.query({
           // From the change log, not from the current table: after a crash between the two inserts
-          // the current table may already hold changes that come after these rows.
-          query: `SELECT ${names} FROM (
+          // the current table may already hold changes that come after these rows. And only what is
+          // older than the row: a replayed one has newer changes behind it.
+          query: `WITH asked AS (
+              SELECT * FROM format(JSONCompactEachRow, ${quoteText(structure)}, ${quoteText(list)}))
+            SELECT ${names} FROM (
               SELECT ${names}, _op FROM ${CHANGES}.${quoteName(storageName(plan))}
-              WHERE (${keyNames}) IN (
-                SELECT ${keys.map((_, index) => `k${index}`).join(', ')}
-                FROM format(JSONCompactEachRow, ${quoteText(structure)}, ${quoteText(list)}))
+              INNER JOIN asked ON ${keys
+                .map((column, index) => `${quoteName(column.stored)} = _asked_${index}`)
+                .join(' AND ')}
+              WHERE (${keyNames}) IN (SELECT ${asked.join(', ')} FROM asked)
+                AND _version < _asked_version
               ORDER BY _version DESC LIMIT 1 BY ${keyNames})
             WHERE _op NOT IN ('delete', 'truncate')`,
           format: 'JSONCompactEachRow',

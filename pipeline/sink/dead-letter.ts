@@ -1,5 +1,6 @@
 import type { TributaryError } from '#runtime/errors.ts';
 import type { Offset } from '../change/offset.ts';
+import type { RecordHeaders } from '../change/record-headers.ts';
 
 /** A record as it stands in its topic. */
 export interface SourceRecord {
@@ -8,6 +9,7 @@ export interface SourceRecord {
   readonly offset: Offset;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  readonly headers?: RecordHeaders | undefined;
 }
 
 /** A record that can never be applied, and why. */
@@ -21,6 +23,8 @@ export interface DeadLetterQueue {
   /**
    * Resolves once the letter is stored durably; only then may its offset be committed. Keeps
    * trying while the queue is away. Writing the same letter again is harmless.
+   *
+   * @throws TributaryError `DEAD_LETTER_FLOOD` when there are too many: the table is to halt
    */
   write(letter: DeadLetter, signal: AbortSignal): Promise<void>;
 }

@@ -26,7 +26,7 @@ export interface Sink {
   insert(plan: TablePlan, rows: readonly Row[], token: string): Promise<void>;
 
   /**
-   * Values that these rows had after their last stored change, of the columns at `indexes`, by key text
+   * Values that these rows had after the last stored change before them, of the columns at `indexes`, by key text
    * (see `keyText`). Rows that are not there are left out.
    */
   lastValues(

@@ -2,23 +2,38 @@ import type { Kafka, Producer } from 'kafkajs';
 import type { TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { parseOffset, type Offset } from '../change/offset.ts';
+import type { RecordHeaders } from '../change/record-headers.ts';
 import { brokerError } from './kafka-client.ts';
 import type { RawRecord } from './record-source.ts';
 
-/** Topic of records that could not be applied: their bytes, with place and reason as headers. */
+/**
+ * Topic of records that could not be applied: key, value and headers as they came, and headers of
+ * ours. One partition, so that an offset is all it takes to find a letter.
+ */
 export const DEAD_LETTER_TOPIC = 'tributary.dead-letters';
+
+/** Partition of all letters, however many the topic has. */
+export const LETTER_PARTITION = 0;
+
+/** Begins the names of the headers that a letter has beyond those of its record. */
+const OWN_HEADERS = 'tributary.dead-letter.';
+
+/** The largest record of a source, and room for our headers beside it. */
+const MAX_LETTER_BYTES = 17 * 1024 * 1024;
 
 /** Keeps dead letters in a Kafka topic. */
 export interface KafkaDeadLetters {
-  /** Resolves once the broker has the letter on all in-sync replicas. */
-  write(letter: { record: RawRecord; error: TributaryError }, signal: AbortSignal): Promise<void>;
+  /** Resolves to the letter's offset once the broker has it on all in-sync replicas. */
+  write(letter: { record: RawRecord; error: TributaryError }, signal: AbortSignal): Promise<Offset>;
   close(): Promise<void>;
 }
 
 /**
  * Opens the dead-letter topic, making it when it is not there.
  *
- * Headers hold the place (`topic`, `partition`, `offset`), `code` and `reason`; never a value.
+ * Headers of ours hold the place (`topic`, `partition`, `offset`), `code` and `reason`; never a
+ * value.
  */
 export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLetters {
   const producer: Producer = kafka.producer({ idempotent: true, allowAutoTopicCreation: false });
@@ -32,8 +47,12 @@ export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLett
         topics: [
           {
             topic: DEAD_LETTER_TOPIC,
-            // Letters stay until a person has dealt with them.
-            configEntries: [{ name: 'retention.ms', value: '-1' }],
+            numPartitions: LETTER_PARTITION + 1,
+            configEntries: [
+              // Letters stay until a person has dealt with them.
+              { name: 'retention.ms', value: '-1' },
+              { name: 'max.message.bytes', value: String(MAX_LETTER_BYTES) },
+            ],
           },
         ],
       });
@@ -45,27 +64,30 @@ export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLett
 
   return {
     async write({ record, error }, signal) {
-      await retry(
+      return retry(
         async () => {
           try {
             await (ready ??= open());
-            await producer.send({
+            const [sent] = await producer.send({
               topic: DEAD_LETTER_TOPIC,
               acks: -1,
               messages: [
                 {
+                  partition: LETTER_PARTITION,
                   key: record.key,
                   value: record.value,
                   headers: {
-                    topic: record.topic,
-                    partition: String(record.partition),
-                    offset: record.offset.toString(),
-                    code: error.code,
-                    reason: error.message,
+                    ...record.headers,
+                    [`${OWN_HEADERS}topic`]: record.topic,
+                    [`${OWN_HEADERS}partition`]: String(record.partition),
+                    [`${OWN_HEADERS}offset`]: record.offset.toString(),
+                    [`${OWN_HEADERS}code`]: error.code,
+                    [`${OWN_HEADERS}reason`]: error.message,
                   },
                 },
               ],
             });
+            return parseOffset(sent?.baseOffset ?? '');
           } catch (failure) {
             ready = undefined;
             throw brokerError(failure, 'writing a dead letter');
@@ -78,4 +100,11 @@ export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLett
       if (ready !== undefined) await producer.disconnect();
     },
   };
+}
+
+/** Headers of a letter that its record had itself. */
+export function headersOfRecord(headers: RecordHeaders = {}): RecordHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !name.startsWith(OWN_HEADERS)),
+  );
 }

@@ -168,6 +168,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
           offset: parseOffset(message.offset),
           key: message.key,
           value: message.value,
+          headers: message.headers,
         })),
       });
     } finally {

@@ -1,4 +1,5 @@
 import type { Offset } from '../change/offset.ts';
+import type { RecordHeaders } from '../change/record-headers.ts';
 
 /** A record as it came from the broker. Key and value are the bytes in the topic. */
 export interface RawRecord {
@@ -7,6 +8,7 @@ export interface RawRecord {
   readonly offset: Offset;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  readonly headers?: RecordHeaders | undefined;
 }
 
 /** Records of one partition, in offset order. */

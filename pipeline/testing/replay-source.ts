@@ -1,4 +1,5 @@
 import { offset, type Offset } from '../change/offset.ts';
+import type { RecordHeaders } from '../change/record-headers.ts';
 import type { RawRecord, RecordHandler, RecordSource } from '../source/record-source.ts';
 
 /** A record of a log that lives in the test. */
@@ -6,6 +7,7 @@ export interface LogRecord {
   readonly partition: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  readonly headers?: RecordHeaders | undefined;
 }
 
 /**
@@ -39,10 +41,10 @@ export class ReplaySource implements RecordSource {
     this.#cuts = options.cuts ?? [100];
     const next = new Map<number, bigint>();
     this.#records = log
-      .map(({ partition, key, value }) => {
+      .map(({ partition, key, value, headers }) => {
         const own = next.get(partition) ?? 0n;
         next.set(partition, own + 1n);
-        return { topic, partition, offset: offset(own), key, value };
+        return { topic, partition, offset: offset(own), key, value, headers };
       })
       .slice(0, options.until)
       .filter((record) => record.offset >= (options.from?.get(record.partition) ?? 0n));

@@ -27,6 +27,8 @@ export interface Row {
 export interface Position {
   readonly partition: number;
   readonly offset: Offset;
+  /** Of a replayed record the offset it had at first, which decides its version. */
+  readonly firstOffset?: Offset | undefined;
 }
 
 const NONE: readonly number[] = [];
@@ -77,7 +79,11 @@ export function ownCells(event: ChangeEvent, position: Position, epoch: Epoch): 
   const { kind, origin } = event;
   const commitLsn = origin.commitLsn ?? lsn(0n);
   return [
-    packVersion({ epoch, commitLsn, offset: position.offset }).toString(),
+    packVersion({
+      epoch,
+      commitLsn,
+      offset: position.firstOffset ?? position.offset,
+    }).toString(),
     kind === 'delete' || kind === 'truncate' ? 1 : 0,
     kind,
     timestampText(origin.committedAtMicros),

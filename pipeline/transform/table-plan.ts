@@ -80,7 +80,7 @@ export function relationName(schema: string, table: string): string {
  * Plans the storage of a table from the schemas of its records.
  *
  * @throws TributaryError `KEY_MISSING` without a key schema, `ENVELOPE_UNEXPECTED` for a value
- * schema that is not an envelope
+ * schema that is not an envelope, or a key of another table
  */
 export function planTable(input: {
   source: string;
@@ -100,6 +100,10 @@ export function planTable(input: {
     );
   }
   const { fields } = rowSchemaOf(input.valueSchema);
+  const fieldNames = new Set(fields.map(({ name }) => name));
+  if (![...keyFields].every((name) => fieldNames.has(name))) {
+    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key has columns that the row has not');
+  }
   const names = new Set(fields.map(sourceNameOf));
   const columns = fields.map((field): PlannedColumn => {
     const { nullable } = unwrapNullable(field.type);
