@@ -4,6 +4,7 @@ import { EXIT } from '#runtime/lifecycle.ts';
 import { loadLocalSettings } from '../local/settings.ts';
 import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
+import { resyncCommand } from './commands/resync.ts';
 import { statusCommand } from './commands/status.ts';
 import { upCommand } from './commands/up.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -57,6 +58,7 @@ async function main(): Promise<number> {
   program.addCommand(upCommand(stop));
   program.addCommand(statusCommand());
   program.addCommand(verifyCommand(stop));
+  program.addCommand(resyncCommand(stop));
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());
   for (const command of program.commands) command.exitOverride();

@@ -1,3 +1,4 @@
+import { tableTopic } from '../pipeline/source/table-topic.ts';
 import { matchesTable } from '../pipeline/catalog/table-pattern.ts';
 import type { Source } from '../pipeline/catalog/catalog.ts';
 import { didYouMean } from '../pipeline/catalog/did-you-mean.ts';
@@ -161,8 +162,7 @@ function checkRights(table: TableFacts, role: RoleFacts): Finding[] {
 
 /** Names that Kafka or the warehouse would not tell apart. */
 function checkNames(captured: readonly TableFacts[]): Finding[] {
-  const topic = ({ schema, table }: TableFacts) =>
-    `${schema}.${table}`.replace(/[^a-zA-Z0-9._-]/g, '_');
+  const topic = ({ schema, table }: TableFacts) => tableTopic('source', schema, table);
   const relation = ({ schema, table }: TableFacts) =>
     schema === 'public' ? table : `${schema}__${table}`;
   return [...collisions(captured, topic), ...collisions(captured, relation)].map(

@@ -1,9 +1,7 @@
 import type { Source } from '../pipeline/catalog/catalog.ts';
 import { tableIncludeList } from '../pipeline/catalog/table-pattern.ts';
+import { MAX_RECORD_BYTES, TABLE_TOPIC_SETTINGS } from '../pipeline/source/table-topic.ts';
 import { captureNames, type ConnectorConfig } from './connector-config.ts';
-
-/** Largest record, in bytes, that topics and producers take: one row, old and new image together. */
-const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
 /**
  * Largest value, in bytes, that is sent. Leaves room beside it for key, headers and the batch
@@ -60,7 +58,7 @@ export function renderConnector(source: Source): ConnectorConfig {
       'field.name.adjustment.mode': 'avro',
       'extended.headers.enabled': 'false',
 
-      'heartbeat.interval.ms': '10000',
+      'heartbeat.interval.ms': '2000',
       'heartbeat.action.query': "SELECT pg_logical_emit_message(true, 'tributary', '')",
       'message.prefix.exclude.list': '.*',
       'retriable.restart.connector.wait.ms': '2000',
@@ -79,9 +77,12 @@ export function renderConnector(source: Source): ConnectorConfig {
 
       'topic.creation.default.partitions': '-1',
       'topic.creation.default.replication.factor': '-1',
-      'topic.creation.default.cleanup.policy': 'delete',
-      'topic.creation.default.retention.ms': '604800000',
-      'topic.creation.default.max.message.bytes': String(MAX_RECORD_BYTES),
+      ...Object.fromEntries(
+        Object.entries(TABLE_TOPIC_SETTINGS).map(([name, value]) => [
+          `topic.creation.default.${name}`,
+          value,
+        ]),
+      ),
 
       ...converter('key'),
       ...converter('value'),

@@ -4,10 +4,10 @@ import { expect, test } from 'vitest';
 import { dispositionOf, TributaryError } from '#runtime/errors.ts';
 import { createLogger } from '#runtime/log.ts';
 import type { AvroSchema } from './avro/avro-schema.ts';
+import { EpochTimeline } from './change/epoch-timeline.ts';
 import { offset } from './change/offset.ts';
 import type { RecordHeaders } from './change/record-headers.ts';
 import { REPLAY_HEADER } from './change/replay.ts';
-import { FIRST_EPOCH } from './change/version.ts';
 import { RecordTranslator } from './record-translator.ts';
 import type { Work } from './sink/batch.ts';
 import { encodeChange, envelopeSchema } from './testing/sample-envelope.ts';
@@ -42,7 +42,6 @@ const translator = () =>
     },
     source: 'shop',
     textColumns: [],
-    epoch: FIRST_EPOCH,
     log: createLogger('test', 'silent'),
     signal: new AbortController().signal,
   });
@@ -56,7 +55,7 @@ async function translate(
   const target = translator();
   try {
     await target.makeReady(record);
-    return target.translate(record);
+    return target.translate(record, new EpochTimeline([]));
   } catch (error) {
     if (error instanceof TributaryError && dispositionOf(error) === 'dead-letter') return error;
     throw error;

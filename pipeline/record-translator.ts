@@ -6,8 +6,10 @@ import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
 import { matchesColumn, type ColumnPattern } from './catalog/table-pattern.ts';
+import type { ChangeEvent } from './change/change-event.ts';
 import { readEnvelope, type Envelope } from './change/envelope.ts';
 import { firstOffsetOf } from './change/replay.ts';
+import type { EpochTimeline } from './change/epoch-timeline.ts';
 import type { Epoch } from './change/version.ts';
 import type { Work } from './sink/batch.ts';
 import type { SourceRecord } from './sink/dead-letter.ts';
@@ -41,7 +43,6 @@ export class RecordTranslator {
   readonly #registry: SchemaRegistry;
   readonly #source: string;
   readonly #textColumns: readonly ColumnPattern[];
-  readonly #epoch: Epoch;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   readonly #values = new Map<SchemaId, ValueSchema>();
@@ -53,14 +54,12 @@ export class RecordTranslator {
     source: string;
     /** Columns of the source that the catalog wants as exact text. */
     textColumns: readonly ColumnPattern[];
-    epoch: Epoch;
     log: Logger;
     signal: AbortSignal;
   }) {
     this.#registry = options.registry;
     this.#source = options.source;
     this.#textColumns = options.textColumns;
-    this.#epoch = options.epoch;
     this.#log = options.log;
     this.#signal = options.signal;
   }
@@ -100,9 +99,10 @@ export class RecordTranslator {
   /**
    * Translates a record whose schemas are there.
    *
+   * @param timeline - epochs of the record's topic
    * @throws TributaryError of disposition `dead-letter`, or `KEY_MISSING` (halt)
    */
-  translate(record: SourceRecord): Work {
+  translate(record: SourceRecord, timeline: EpochTimeline): Work {
     // A tombstone tells log compaction what the delete before it has told us already.
     if (record.value === null) return { kind: 'skip', record };
     const valueId = readSchemaId(record.value);
@@ -114,16 +114,18 @@ export class RecordTranslator {
     const event = readEnvelope(value.decode(record.value) as Envelope, key.fields);
     const { origin } = event;
     const position = positionOf(record);
+    const epoch = epochOf(event, position, timeline);
     if (event.kind === 'truncate') {
       const table = { source: this.#source, relation: relationName(origin.schema, origin.table) };
-      return { kind: 'truncate', record, table, own: ownCells(event, position, this.#epoch) };
+      return { kind: 'truncate', record, table, own: ownCells(event, position, epoch) };
     }
     const plan = this.#plan(origin.schema, origin.table, valueId, value, key);
     return {
       kind: 'row',
       record,
       plan,
-      row: rowOf(plan, event, position, this.#epoch),
+      row: rowOf(plan, event, position, epoch),
+      commitLsn: origin.commitLsn,
       // Neither a row read by a snapshot nor a replayed change is late: nobody waited for it.
       committedAtMicros:
         event.kind === 'snapshot' || position.firstOffset !== undefined
@@ -180,6 +182,19 @@ function decoderOf(schema: AvroSchema): Decode {
       cause: error,
     });
   }
+}
+
+function epochOf(
+  { kind, origin }: ChangeEvent,
+  position: Position,
+  timeline: EpochTimeline,
+): Epoch {
+  return timeline.epochOf({
+    partition: position.partition,
+    offset: position.firstOffset ?? position.offset,
+    transaction: origin.transaction,
+    isSnapshot: kind === 'snapshot',
+  });
 }
 
 function positionOf(record: SourceRecord): Position {

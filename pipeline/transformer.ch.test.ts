@@ -15,6 +15,7 @@ import type { SchemaRegistry } from './avro/registry-client.ts';
 import { offset, type Offset } from './change/offset.ts';
 import { REPLAY_HEADER } from './change/replay.ts';
 import { createPipelineMetrics } from './metrics.ts';
+import { createLedger } from './resync/ledger.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
 import type { DeadLetter } from './sink/dead-letter.ts';
@@ -144,6 +145,7 @@ class Table {
         { letters: options.mostLetters ?? 1_000, windowMs: 600_000 },
       ),
       registry: this.schemas,
+      ledger: createLedger(client),
       textColumns: new Map(),
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,

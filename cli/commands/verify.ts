@@ -2,15 +2,14 @@ import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import { z } from 'zod';
 import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
-import { TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
-import { findSource } from '../../pipeline/catalog/catalog.ts';
+import { checkNames, isNamed, sourcesOf } from '../named-tables.ts';
 import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
-import { compareSources, tableLabel } from '../up/compare-sources.ts';
+import { compareSources } from '../up/compare-sources.ts';
 import { catchUpThroughKafka } from '../verify/catch-up.ts';
 import { describeVerification } from '../verify/describe-verification.ts';
 
@@ -62,15 +61,7 @@ export function verifyCommand(signal: AbortSignal): Command {
     .action(async (names: readonly string[], options: Options) => {
       const config = loadConfig(settings, process.env);
       const catalog = await loadChosenCatalog(options.config);
-      for (const name of names) {
-        if (findSource(catalog, name.split('.')[0] ?? '') === undefined) throw unknownTable(name);
-      }
-      const isNamed = (table: { source: string; schema: string; table: string }, name: string) =>
-        [
-          table.source,
-          tableLabel(table),
-          `${table.source}.${table.schema}.${table.table}`,
-        ].includes(name);
+      const sources = sourcesOf(names, catalog);
       const warehouse = connectWarehouse(
         {
           url: config.clickhouseUrl,
@@ -84,8 +75,7 @@ export function verifyCommand(signal: AbortSignal): Command {
           isWanted: (source, table) =>
             names.length === 0 ||
             names.some((name) => isNamed({ source: source.name, ...table }, name)),
-          isWantedSource: (source) =>
-            names.length === 0 || names.some((name) => name.split('.')[0] === source.name),
+          isWantedSource: (source) => names.length === 0 || sources.has(source.name),
           catchUp: catchUpThroughKafka({
             kafka: createKafka({
               clientId: 'tributary-verify',
@@ -99,9 +89,7 @@ export function verifyCommand(signal: AbortSignal): Command {
           showValues: options.showValues ?? false,
           signal,
         });
-        for (const name of names) {
-          if (!comparisons.some((table) => isNamed(table, name))) throw unknownTable(name);
-        }
+        checkNames(names, comparisons);
         const paint = pc.isColorSupported
           ? { good: pc.green, bad: pc.red, warn: pc.yellow }
           : { good: String, bad: String, warn: String };
@@ -115,12 +103,6 @@ export function verifyCommand(signal: AbortSignal): Command {
         await warehouse.close();
       }
     });
-}
-
-function unknownTable(name: string): TributaryError {
-  return new TributaryError('CONFIG_INVALID', `no captured table is called ${name}`, {
-    fix: 'Name a source of the catalog, source.table, or source.schema.table.',
-  });
 }
 
 function parseCount(text: string): number {

@@ -24,7 +24,8 @@ const NUMERIC_FROM = 3;
 
 /** Whether everything about a source is as it should be. */
 export function isWell(status: SourceStatus): boolean {
-  const { source, connector, slot, consumerLagRecords, warehouse, openDeadLetters } = status;
+  const { source, connector, slot, consumerLagRecords, warehouse, waiting, openDeadLetters } =
+    status;
   return (
     'value' in connector &&
     connector.value === 'RUNNING' &&
@@ -33,6 +34,8 @@ export function isWell(status: SourceStatus): boolean {
     slotHealth(source, slot.value).level !== 'critical' &&
     'value' in consumerLagRecords &&
     'value' in warehouse &&
+    'value' in waiting &&
+    waiting.value.length === 0 &&
     'value' in openDeadLetters &&
     openDeadLetters.value === 0
   );
@@ -61,6 +64,7 @@ export function describeStatus(statuses: readonly SourceStatus[], paint: StatusP
   const reasons = new Set(statuses.flatMap(reasonsOf));
   const notes = [
     ...statuses.flatMap(slotWarnings),
+    ...statuses.flatMap(waitWarnings),
     ...statuses.flatMap(letterWarnings),
     ...reasons,
   ];
@@ -105,6 +109,7 @@ function reasonsOf(status: SourceStatus): string[] {
     status.slot,
     status.consumerLagRecords,
     status.warehouse,
+    status.waiting,
     status.openDeadLetters,
   ].flatMap((part) => ('unknown' in part ? [`? ${part.unknown}`] : []));
 }
@@ -114,6 +119,15 @@ function slotWarnings({ source, slot }: SourceStatus): string[] {
   if (!('value' in slot)) return [];
   const { level, what, fix } = slotHealth(source, slot.value);
   return level === 'ok' ? [] : [`! ${what}\n  → ${fix}`];
+}
+
+/** Tables that stand still until they are loaded anew. */
+function waitWarnings({ source, waiting }: SourceStatus): string[] {
+  if (!('value' in waiting) || waiting.value.length === 0) return [];
+  const tables = waiting.value.map((topic) => topic.slice(source.length + 1)).join(', ');
+  return [
+    `! ${source}: ${tables}: the newest changes have positions before those of older ones\n  → tributary resync ${source}`,
+  ];
 }
 
 /** What in the warehouse is not as it should be because a record could not be applied. */

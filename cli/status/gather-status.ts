@@ -8,7 +8,9 @@ import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { countOpenLetters } from '../../pipeline/sink/clickhouse-dead-letters.ts';
 import { readFreshness, type SourceFreshness } from '../../pipeline/sink/warehouse-status.ts';
-import { consumerLag, isTableTopic } from '../../pipeline/source/consumer-lag.ts';
+import { waitingTopics } from '../../pipeline/resync/ledger.ts';
+import { consumerLag } from '../../pipeline/source/consumer-lag.ts';
+import { isTableTopic } from '../../pipeline/source/table-topic.ts';
 
 /** A value, or why it could not be had. */
 export type Known<T> = { readonly value: T } | { readonly unknown: string };
@@ -23,6 +25,8 @@ export interface SourceStatus {
   /** Records in the source's topics that the pipeline has not committed. */
   readonly consumerLagRecords: Known<string>;
   readonly warehouse: Known<SourceFreshness>;
+  /** Topics of tables that wait for a resync. */
+  readonly waiting: Known<readonly string[]>;
   /** Records that were set aside and that nobody has dealt with yet. */
   readonly openDeadLetters: Known<number>;
 }
@@ -38,13 +42,14 @@ export async function gatherStatus(parts: {
 }): Promise<SourceStatus[]> {
   const { catalog, signal } = parts;
   const names = catalog.sources.map(({ name }) => name);
-  const [connectors, lags, freshness, letters] = await Promise.all([
+  const [connectors, lags, freshness, letters, waiting] = await Promise.all([
     known(() => parts.connect.list(signal)),
     known(() =>
       consumerLag(parts.kafka, parts.groupId, (topic) => isTableTopic(topic, new Set(names))),
     ),
     known(() => readFreshness(parts.warehouse, names)),
     known(() => countOpenLetters(parts.warehouse)),
+    known(() => waitingTopics(parts.warehouse)),
   ]);
   return Promise.all(
     catalog.sources.map(async (source): Promise<SourceStatus> => ({
@@ -70,6 +75,9 @@ export async function gatherStatus(parts: {
             lagP50Ms: undefined,
             lagP99Ms: undefined,
           },
+      ),
+      waiting: map(waiting, (topics) =>
+        topics.filter((topic) => topic.startsWith(`${source.name}.`)),
       ),
       openDeadLetters: map(letters, (byTopic) =>
         [...byTopic]

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { tableLabel } from '../named-tables.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
@@ -107,15 +108,6 @@ export function describeComparisons(comparisons: readonly TableComparison[]): st
     )
     .map((line) => `  ${line}`)
     .join('\n');
-}
-
-/** A table as people name it: `orders.lines`, with its schema when that is not `public`. */
-export function tableLabel({
-  source,
-  schema,
-  table,
-}: Pick<TableComparison, 'source' | 'schema' | 'table'>): string {
-  return `${source}.${schema === 'public' ? '' : `${schema}.`}${table}`;
 }
 
 function verdict(comparison: TableComparison): string {

@@ -1,13 +1,16 @@
 import { Secret } from '#runtime/config.ts';
 import { TributaryError } from '#runtime/errors.ts';
+import { createLogger } from '#runtime/log.ts';
 import type { Traffic } from '../../local/node-processes.ts';
 import { SHOP_SERVICES, portOf, statePath, type LocalSettings } from '../../local/settings.ts';
 import { resetState, shopDatabases, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { localAddresses, shopSourceUrls } from '../local-environment.ts';
+import { serveRequests } from '../resync/serve-requests.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
 import { LiveLine } from './live-line.ts';
@@ -31,6 +34,7 @@ const ACTIONS_OF_ONCE = 400;
 const RATE_OF_ONCE = 60;
 const ONCE_DEADLINE_MS = 120_000;
 const SEED = 1;
+const RESYNC_DEADLINE_MS = 600_000;
 /** Settings of the pipeline that a person may need to change for one run. */
 const PIPELINE_SETTINGS = ['DEAD_LETTER_LIMIT', 'DEAD_LETTER_WINDOW_SECONDS'];
 
@@ -92,17 +96,34 @@ export async function runUp(options: UpOptions): Promise<void> {
     out,
   );
   const ended = new AbortController();
-  let watching: Promise<void> = Promise.resolve();
+  let watching: Promise<unknown> = Promise.resolve();
   try {
     say(`starting (data and logs in ${settings.stateDir})`);
     await stack.start(AbortSignal.any([signal, failed.signal]));
     say(`ready after ${((Date.now() - began) / 1000).toFixed(0)} s`);
-    watching = watchSources({
+    const watched = AbortSignal.any([signal, failed.signal, ended.signal]);
+    const sources = watchSources({
       catalog,
       connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
       say: (text) => line.say(text),
-      signal: AbortSignal.any([signal, failed.signal, ended.signal]),
+      signal: watched,
     });
+    const requests = serveRequests(
+      catalog,
+      {
+        warehouse: client,
+        kafka: createKafka({
+          clientId: 'tributary-up',
+          brokers: (localAddresses(settings)['KAFKA_BROKERS'] ?? '').split(','),
+          log: createLogger('up', 'silent'),
+        }),
+        groupId: 'tributary',
+        deadlineMs: RESYNC_DEADLINE_MS,
+        signal: watched,
+      },
+      (text) => line.say(text),
+    );
+    watching = Promise.all([sources, requests]);
     if (once) {
       await runOnce(stack, catalog, client, {
         out,

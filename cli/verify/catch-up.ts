@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TributaryError } from '#runtime/errors.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
 import type { Source } from '../../pipeline/catalog/catalog.ts';
-import { isTableTopic } from '../../pipeline/source/consumer-lag.ts';
+import { isTableTopic } from '../../pipeline/source/table-topic.ts';
 import { waitUntilConsumed } from '../../pipeline/source/group-progress.ts';
 import type { Kafka } from '../../pipeline/source/kafka-client.ts';
 import type { CatchUp } from '../../pipeline/verify/settle-rows.ts';
@@ -26,39 +26,57 @@ export function catchUpThroughKafka(parts: {
   const { kafka, groupId, deadlineMs, signal } = parts;
   return (source, client) => async () => {
     const deadline = Date.now() + deadlineMs;
-    const tooLate = (what: string) =>
-      new TributaryError(
-        'DEADLINE_EXCEEDED',
-        `source ${source.name}: rows differ, and the warehouse did not catch up in ${deadlineMs / 1_000} s: ${what}`,
-      );
-    const { slot } = captureNames(source.name);
     // What is visible may not be flushed yet, hence the position of what is written.
     const position = await one<{ lsn: string }>(
       client,
       'SELECT pg_current_wal_insert_lsn()::text AS lsn',
       [],
     );
-    for (;;) {
-      const confirmed = await one<{ lsn: string; passed: boolean }>(
-        client,
-        `SELECT confirmed_flush_lsn::text AS lsn, confirmed_flush_lsn >= $1::pg_lsn AS passed
-         FROM pg_replication_slots WHERE slot_name = $2`,
-        [position?.lsn, slot],
-      );
-      if (confirmed === undefined) throw tooLate(`there is no replication slot ${slot}`);
-      if (confirmed.passed) break;
-      if (Date.now() > deadline) {
-        throw tooLate(`slot ${slot} is at ${confirmed.lsn}, not at ${position?.lsn}`);
-      }
-      await delay(PAUSE_MS, undefined, { signal });
-    }
+    await waitForSlot(source, client, position?.lsn ?? '', { deadline, signal });
     const behind = await waitUntilConsumed(kafka, groupId, {
       isWanted: (topic) => isTableTopic(topic, new Set([source.name])),
       deadline,
       signal,
     });
-    if (behind > 0n) throw tooLate(`${behind} records are not in it yet`);
+    if (behind > 0n) throw tooLate(source, `${behind} records are not in the warehouse yet`);
   };
+}
+
+/**
+ * Waits until everything that was committed before a position is in Kafka.
+ *
+ * @param lsn - as Postgres spells it
+ * @throws TributaryError `DEADLINE_EXCEEDED`; the abort reason
+ */
+export async function waitForSlot(
+  source: Source,
+  client: SourceClient,
+  lsn: string,
+  { deadline, signal }: { readonly deadline: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const { slot } = captureNames(source.name);
+  for (;;) {
+    const confirmed = await one<{ lsn: string; passed: boolean }>(
+      client,
+      `SELECT confirmed_flush_lsn::text AS lsn, confirmed_flush_lsn >= $1::pg_lsn AS passed
+       FROM pg_replication_slots WHERE slot_name = $2`,
+      [lsn, slot],
+    );
+    if (confirmed === undefined) throw tooLate(source, `there is no replication slot ${slot}`);
+    if (confirmed.passed) return;
+    if (Date.now() > deadline) {
+      throw tooLate(source, `slot ${slot} is at ${confirmed.lsn}, not at ${lsn}`);
+    }
+    await delay(PAUSE_MS, undefined, { signal });
+  }
+}
+
+/** What was waited for too long. */
+export function tooLate(source: Source, what: string): TributaryError {
+  return new TributaryError(
+    'DEADLINE_EXCEEDED',
+    `source ${source.name}: the warehouse did not catch up in time: ${what}`,
+  );
 }
 
 async function one<T extends object>(

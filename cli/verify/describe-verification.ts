@@ -1,6 +1,7 @@
 import type { RowDifference } from '../../pipeline/verify/row-difference.ts';
 import { agrees, type TableComparison } from '../../pipeline/verify/verify-table.ts';
-import { describeComparisons, tableLabel } from '../up/compare-sources.ts';
+import { tableLabel } from '../named-tables.ts';
+import { describeComparisons } from '../up/compare-sources.ts';
 
 /** Marks for a terminal; the identity elsewhere. */
 export interface VerifyPaint {

@@ -79,7 +79,6 @@ test('verify agrees while writes go on, names a cell that was changed in the war
   expect(busyExit, busy.output).toBe(0);
   expect(busy.output).toMatch(/erp\.everything +550 +550 +equal/);
   expect(busy.output).toMatch(/erp\.busy +1,000 +1,000 +equal/);
-  expect(busy.output).toContain('columns not compared: span (interval)');
 
   const warehouse = connectWarehouse(
     {

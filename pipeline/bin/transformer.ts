@@ -10,13 +10,14 @@ import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
+import { createLedger } from '../resync/ledger.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
 import { guardAgainstFlood } from '../sink/flood-guard.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
-import { isTableTopic } from '../source/consumer-lag.ts';
+import { isTableTopic } from '../source/table-topic.ts';
 import { createKafka } from '../source/kafka-client.ts';
 import { createKafkaDeadLetters } from '../source/kafka-dead-letters.ts';
 import { createKafkaSource } from '../source/kafka-source.ts';
@@ -134,6 +135,7 @@ async function main(): Promise<never> {
       }),
       sink: createClickHouseSink(client),
       deadLetters,
+      ledger: createLedger(client),
       registry: createRegistryClient(config.registryUrl),
       textColumns: new Map(catalog.sources.map(({ name, textColumns }) => [name, textColumns])),
       freshness,

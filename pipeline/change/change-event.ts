@@ -1,5 +1,6 @@
 import type { Lsn } from './lsn.ts';
 import type { Columns } from './row-image.ts';
+import type { TransactionId } from './transaction-snapshot.ts';
 
 /** Where and when a change happened at its source. */
 export interface ChangeOrigin {
@@ -7,6 +8,8 @@ export interface ChangeOrigin {
   readonly table: string;
   /** Last commit position seen by the connector; `null` in snapshot rows and right after them. */
   readonly commitLsn: Lsn | null;
+  /** The transaction that made the change; `null` where the connector tells none. */
+  readonly transaction: TransactionId | null;
   /** The change's own position. Not in commit order; for people, not for comparing. */
   readonly lsn: Lsn | null;
   /** Commit time, or for snapshot rows the time of reading, in microseconds since 1970 UTC. */

@@ -10,7 +10,14 @@ function envelope(op: string, parts: Partial<Envelope>): Envelope {
     op,
     before: null,
     after: null,
-    source: { schema: 'public', table: 't', sequence: '["5","9"]', lsn: 9n, ts_us: 1_000_000n },
+    source: {
+      schema: 'public',
+      table: 't',
+      txId: 7n,
+      sequence: '["5","9"]',
+      lsn: 9n,
+      ts_us: 1_000_000n,
+    },
     ...parts,
   };
 }

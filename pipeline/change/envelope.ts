@@ -2,6 +2,7 @@ import { TributaryError } from '#runtime/errors.ts';
 import type { ChangeEvent, ChangeOrigin } from './change-event.ts';
 import { lsn, parseDecimalLsn, type Lsn } from './lsn.ts';
 import type { Columns } from './row-image.ts';
+import { transactionId } from './transaction-snapshot.ts';
 
 /** The parts of a decoded Debezium envelope that the pipeline reads. */
 export interface Envelope {
@@ -12,6 +13,7 @@ export interface Envelope {
     readonly schema: string;
     readonly table: string;
     readonly sequence: string | null;
+    readonly txId: bigint | null;
     readonly lsn: bigint | null;
     readonly ts_us: bigint | null;
   };
@@ -22,6 +24,7 @@ export const SOURCE_FIELDS: ReadonlySet<string> = new Set([
   'schema',
   'table',
   'sequence',
+  'txId',
   'lsn',
   'ts_us',
 ]);
@@ -56,16 +59,17 @@ export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]):
 
 function originOf({ source }: Envelope): ChangeOrigin {
   // The schema is whatever the producer registered: it need not be Debezium's.
-  const { schema, table, sequence, lsn: position, ts_us: micros } = source ?? {};
+  const { schema, table, sequence, txId, lsn: position, ts_us: micros } = source ?? {};
   if (typeof schema !== 'string' || typeof table !== 'string') throw unexpected('no table');
-  if (![position, micros].every((value) => value === null || typeof value === 'bigint')) {
-    throw unexpected('a position that is no long');
+  if (![txId, position, micros].every((value) => value === null || typeof value === 'bigint')) {
+    throw unexpected('a position or transaction that is no long');
   }
   try {
     return {
       schema,
       table,
       commitLsn: commitLsnOf(sequence ?? null),
+      transaction: txId === null ? null : transactionId(txId),
       lsn: position === null ? null : lsn(position),
       committedAtMicros: micros ?? 0n,
     };

@@ -1,5 +1,5 @@
-import type { Lsn } from './lsn.ts';
-import type { Offset } from './offset.ts';
+import { lsn, type Lsn } from './lsn.ts';
+import { offset, type Offset } from './offset.ts';
 
 /**
  * Generation of a source's history. Positions are comparable only within one epoch; a restored
@@ -53,3 +53,14 @@ export function packVersion(version: ChangeVersion): bigint {
     (((BigInt(version.epoch) << LSN_BITS) | version.commitLsn) << OFFSET_BITS) | version.offset
   );
 }
+
+/**
+ * The lowest version of an epoch: that of rows which a copy of the table read. Whatever the epoch
+ * streams is newer.
+ */
+export function firstVersion(epoch: Epoch): bigint {
+  return packVersion({ epoch, commitLsn: lsn(0n), offset: offset(0n) });
+}
+
+/** SQL of ClickHouse: the commit LSN in a packed `_version`. */
+export const COMMIT_LSN_OF_VERSION = `toUInt64(bitShiftRight(_version, ${OFFSET_BITS}))`;

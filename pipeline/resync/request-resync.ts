@@ -13,8 +13,8 @@ export interface ResyncRequest {
 }
 
 /**
- * Asks for a table to be loaded anew. Who watches `ops.resync_requests` does it (`tributary up`
- * does); elsewhere `tributary resync --requested`.
+ * Asks for a table to be loaded anew. `tributary up` serves requests; elsewhere
+ * `tributary resync --requested` does.
  *
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */
@@ -30,5 +30,30 @@ export async function requestResync(
     });
   } catch (error) {
     throw sinkError(error, `asking for a resync of ${source}.${schema}.${table}`);
+  }
+}
+
+/**
+ * Requests that no resync has served: of each table the first.
+ *
+ * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
+ */
+export async function openRequests(client: ClickHouseClient): Promise<ResyncRequest[]> {
+  try {
+    const result = await client.query({
+      query: `SELECT r.source AS source, r.table_schema AS schema, r.table_name AS "table",
+                     argMin(r.reason, r.requested_at) AS reason
+              FROM ops.resync_requests AS r LEFT JOIN (
+                SELECT source, table_schema, table_name, max(started_at) AS served_at
+                FROM ops.resyncs FINAL WHERE state = 'done' AND snapshot != ''
+                GROUP BY source, table_schema, table_name) AS s
+              USING (source, table_schema, table_name)
+              WHERE r.requested_at > s.served_at
+              GROUP BY source, schema, "table" ORDER BY min(r.requested_at)`,
+      format: 'JSONEachRow',
+    });
+    return await result.json<ResyncRequest>();
+  } catch (error) {
+    throw sinkError(error, 'reading the requests for resyncs');
   }
 }

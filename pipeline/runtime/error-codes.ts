@@ -120,8 +120,15 @@ export const ERROR_CODES = {
   },
   VERSION_REGRESSED: {
     disposition: 'halt',
-    meaning: 'The commit position went back within a partition: the source was restored or reset.',
-    fix: 'Begin a new epoch for the source, so that its next snapshot wins over older rows.',
+    meaning:
+      'The commit position went back within a partition: the database was restored or failed over, or the connector, its slot or the topic was made anew. The table waits, because its newest rows would lose against older ones.',
+    fix: 'Run `tributary resync` for the source: it begins a new epoch and loads the tables anew. The pipeline goes on by itself.',
+  },
+  RESYNC_FAILED: {
+    disposition: 'halt',
+    meaning:
+      'A table could not be loaded anew. The current view is as right as before; changes go on to be applied.',
+    fix: 'Mend what the message names, then run `tributary resync` again.',
   },
   SINK_UNAVAILABLE: {
     disposition: 'retry',

@@ -40,6 +40,7 @@ const work: fc.Arbitrary<Work[]> = fc
         record,
         plan: plans[plan] as TablePlan,
         row: { json: '[]', unchanged: [] },
+        commitLsn: null,
         committedAtMicros: undefined,
       };
     }),

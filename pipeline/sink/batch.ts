@@ -1,3 +1,4 @@
+import type { Lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
 import type { Cell } from '../transform/column-type.ts';
 import type { Row } from '../transform/row.ts';
@@ -11,6 +12,8 @@ export type Work =
       readonly record: SourceRecord;
       readonly plan: TablePlan;
       readonly row: Row;
+      /** Commit position of the change; `null` where the connector tells none. */
+      readonly commitLsn: Lsn | null;
       /** Commit time in microseconds since 1970, of streamed changes; of others undefined. */
       readonly committedAtMicros: bigint | undefined;
       /** Whether the record was replayed, so that it is older than what came before it. */

@@ -1,13 +1,16 @@
 import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
-import { parseOffset, type Offset } from '../change/offset.ts';
+import { parseDecimalLsn } from '../change/lsn.ts';
+import { parseOffset } from '../change/offset.ts';
+import { COMMIT_LSN_OF_VERSION, firstVersion } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import { keyText } from '../transform/row.ts';
 import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-plan.ts';
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName, quoteText } from './identifier.ts';
-import type { Sink } from './sink.ts';
-import { alterTable, CHANGES, createTable, CURRENT, type StoredColumn } from './table-ddl.ts';
+import type { Sink, StoredPosition } from './sink.ts';
+import { storedColumns } from './stored-columns.ts';
+import { alterTable, CHANGES, createTable, CURRENT } from './table-ddl.ts';
 
 const NEWLINE = '\n';
 const MAX_QUERY_SIZE_WITHOUT_KEYS = 262_144;
@@ -65,42 +68,29 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
     });
   }
 
-  /** Columns of a table in `current`, in order; none when it is not there. */
-  async function storedColumns(
-    table: Pick<TablePlan, 'source' | 'relation'>,
-    doing: string,
-  ): Promise<StoredColumn[]> {
-    const rows = await rowsOf<{ name: string; type: string; is_in_primary_key: number }>(
-      `SELECT name, type, is_in_primary_key FROM system.columns
-       WHERE database = {database:String} AND table = {table:String} ORDER BY position`,
-      { database: CURRENT, table: storageName(table) },
-      doing,
-    );
-    return rows.map(({ name, type, is_in_primary_key }) => ({
-      name,
-      type,
-      isKey: is_in_primary_key === 1,
-    }));
-  }
-
   return {
     async prepare(plan) {
       const doing = `preparing ${plan.source}.${plan.relation}`;
-      const stored = await storedColumns(plan, doing);
+      const stored = await storedColumns(client, storageName(plan));
       const change = stored.length === 0 ? createTable(plan) : alterTable(plan, stored);
       for (const statement of change.statements) await command(statement, doing);
       for (const note of change.notes) await recordSchemaChange(plan, note);
     },
 
-    async storedOffsets(plan) {
-      const rows = await rowsOf<{ partition: number; last: string }>(
-        `SELECT _partition AS partition, toString(max(_offset)) AS last
-         FROM ${CHANGES}.${quoteName(storageName(plan))} GROUP BY _partition`,
-        {},
-        `reading the stored offsets of ${plan.source}.${plan.relation}`,
+    async storedPositions(plan, since) {
+      const rows = await rowsOf<{ partition: number; last: string; position: string }>(
+        `SELECT _partition AS partition, toString(max(_offset)) AS last,
+                toString(max(${COMMIT_LSN_OF_VERSION})) AS position
+         FROM ${CHANGES}.${quoteName(storageName(plan))}
+         WHERE _version >= {least:UInt128} GROUP BY _partition`,
+        { least: firstVersion(since).toString() },
+        `reading how far ${plan.source}.${plan.relation} is stored`,
       );
-      return new Map<number, Offset>(
-        rows.map(({ partition, last }) => [partition, parseOffset(last)]),
+      return new Map<number, StoredPosition>(
+        rows.map(({ partition, last, position }) => [
+          partition,
+          { offset: parseOffset(last), commitLsn: parseDecimalLsn(position) },
+        ]),
       );
     },
 
@@ -168,7 +158,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
 
     async truncate(table, own) {
       const doing = `truncating ${table.source}.${table.relation}`;
-      const names = (await storedColumns(table, doing)).map((column) => column.name);
+      const names = (await storedColumns(client, storageName(table))).map((column) => column.name);
       if (names.length === 0) return;
       const storage = quoteName(storageName(table));
       const all = names.map(quoteName).join(', ');

@@ -1,7 +1,17 @@
+import type { Lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
+import type { Epoch } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import type { Row } from '../transform/row.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
+
+/** How far a partition is stored. */
+export interface StoredPosition {
+  /** Highest offset. */
+  readonly offset: Offset;
+  /** Highest commit position. */
+  readonly commitLsn: Lsn;
+}
 
 /**
  * Where rows go. One implementation: ClickHouse.
@@ -14,10 +24,16 @@ export interface Sink {
   prepare(plan: TablePlan): Promise<void>;
 
   /**
-   * Highest offset per partition that the change log holds. Rows up to there are stored, in the
-   * current table too: it is written first.
+   * How far the change log goes in each partition. Rows up to there are stored, in the current table
+   * too: it is written first.
+   *
+   * @param since - rows of earlier epochs do not count: their offsets and positions are of another
+   * history
    */
-  storedOffsets(plan: TablePlan): Promise<ReadonlyMap<number, Offset>>;
+  storedPositions(
+    plan: Pick<TablePlan, 'source' | 'relation'>,
+    since: Epoch,
+  ): Promise<ReadonlyMap<number, StoredPosition>>;
 
   /**
    * Stores rows, complete ones only, and resolves once ClickHouse has acknowledged them. Repeating

@@ -102,6 +102,14 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
   const statements: string[] = [];
   const notes: string[] = [];
   const storage = quoteName(storageName(plan));
+  // A warehouse of an earlier version of ours may lack some.
+  for (const { name, clickhouse, comment } of OWN_COLUMNS.filter(({ name }) => !byName.has(name))) {
+    for (const database of [CURRENT, CHANGES]) {
+      statements.push(
+        `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(name)} ${clickhouse} COMMENT ${quoteText(comment)}`,
+      );
+    }
+  }
   for (const column of plan.columns) {
     const stored = byName.get(column.stored);
     const wanted = currentType(column);

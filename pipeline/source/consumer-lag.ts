@@ -45,12 +45,3 @@ export async function consumerLag(
     await admin.disconnect().catch(() => undefined);
   }
 }
-
-/**
- * Whether a topic carries the changes of a table of one of these sources: its name is
- * `<source>.<schema>.<table>`. Debezium's heartbeat topics begin otherwise.
- */
-export function isTableTopic(topic: string, sources: ReadonlySet<string>): boolean {
-  const [source, ...rest] = topic.split('.');
-  return rest.length >= 2 && sources.has(source ?? '');
-}

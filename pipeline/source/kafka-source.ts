@@ -57,12 +57,19 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
   /** Next offset to read per topic and partition, acknowledged but not yet committed. */
   const pending = new Map<string, Map<number, Offset>>();
   /**
+   * Next offset per topic and partition as acknowledged last. A commit that comes while the group is
+   * rejoined is dropped without a word: these are committed again afterwards.
+   */
+  const acknowledged = new Map<string, Map<number, Offset>>();
+  /**
    * Per partition the last record handed over and the end of the batch it came in. A transaction
    * ends with a marker that takes an offset but is no record; without this an idle partition would
    * seem one record behind for ever.
    */
   const batchEnds = new Map<string, { record: Offset; end: Offset }>();
   const paused = new Set<string>();
+  /** Partitions that are paused on their own, by topic. */
+  const pausedPartitions = new Map<string, Set<number>>();
   let subscribed: ReadonlySet<string> = new Set();
   let closing = false;
   let committing: Promise<void> = Promise.resolve();
@@ -134,6 +141,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
             eachBatch: (payload) => handOver(payload, handler),
           });
           for (const topic of paused) consumer.pause([{ topic }]);
+          for (const topic of pausedPartitions.keys()) pausePartitions(topic);
         } catch (error) {
           throw brokerError(error, 'subscribing to topics');
         }
@@ -142,6 +150,32 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
     );
     subscribed = topics;
     log.info({ topics: topics.size }, 'subscribed to topics');
+  }
+
+  function pausePartitions(topic: string): void {
+    const partitions = pausedPartitions.get(topic);
+    // One that is paused as a whole would flow again but for these.
+    if (partitions !== undefined && subscribed.has(topic) && !paused.has(topic)) {
+      whileRunning(() => consumer.pause([{ topic, partitions: [...partitions] }]));
+    }
+  }
+
+  /** Between two subscriptions there is nothing to pause: what is to be is told to the next one. */
+  function whileRunning(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      log.debug({ reason: describeError(error) }, 'the consumer is between two subscriptions');
+    }
+  }
+
+  function onJoined(assignment: Readonly<Record<string, readonly number[]>>): void {
+    for (const [topic, partitions] of acknowledged) {
+      for (const [partition, next] of partitions) {
+        if (assignment[topic]?.includes(partition) === true) note(pending, topic, partition, next);
+        else partitions.delete(partition);
+      }
+    }
   }
 
   async function handOver(payload: EachBatchPayload, handler: RecordHandler): Promise<void> {
@@ -180,7 +214,10 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
   return {
     async run(handler, signal) {
       await connect(signal);
-      consumer.on(consumer.events.GROUP_JOIN, () => handler.onAssigned());
+      consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+        onJoined(payload.memberAssignment);
+        handler.onAssigned();
+      });
       const timer = setInterval(() => void commitQuietly(), options.commitIntervalMs);
       try {
         while (!signal.aborted) {
@@ -197,24 +234,39 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
     },
 
     acknowledge(topic, offsets) {
-      let partitions = pending.get(topic);
-      if (partitions === undefined) pending.set(topic, (partitions = new Map<number, Offset>()));
       for (const [partition, last] of offsets) {
         const batchEnd = batchEnds.get(`${topic}:${partition}`);
         const end = batchEnd?.record === last ? batchEnd.end : last;
-        partitions.set(partition, (end + 1n) as Offset);
+        note(pending, topic, partition, (end + 1n) as Offset);
+        note(acknowledged, topic, partition, (end + 1n) as Offset);
       }
     },
 
-    pause(topic) {
+    pause(topic, partition) {
+      if (partition !== undefined) {
+        pausedPartitions.set(topic, (pausedPartitions.get(topic) ?? new Set()).add(partition));
+        pausePartitions(topic);
+        return;
+      }
       if (paused.has(topic)) return;
       paused.add(topic);
-      if (subscribed.has(topic)) consumer.pause([{ topic }]);
+      if (subscribed.has(topic)) whileRunning(() => consumer.pause([{ topic }]));
     },
 
-    resume(topic) {
+    resume(topic, partition) {
+      const partitions = pausedPartitions.get(topic);
+      if (partition !== undefined) {
+        if (partitions?.delete(partition) !== true) return;
+        if (partitions.size === 0) pausedPartitions.delete(topic);
+        if (subscribed.has(topic) && !paused.has(topic)) {
+          whileRunning(() => consumer.resume([{ topic, partitions: [partition] }]));
+        }
+        return;
+      }
       if (!paused.delete(topic)) return;
-      if (subscribed.has(topic)) consumer.resume([{ topic }]);
+      if (subscribed.has(topic)) whileRunning(() => consumer.resume([{ topic }]));
+      // Resuming a topic resumes all of its partitions.
+      pausePartitions(topic);
     },
 
     async close() {
@@ -224,4 +276,15 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
       await admin.disconnect();
     },
   };
+}
+
+function note(
+  offsets: Map<string, Map<number, Offset>>,
+  topic: string,
+  partition: number,
+  next: Offset,
+): void {
+  let partitions = offsets.get(topic);
+  if (partitions === undefined) offsets.set(topic, (partitions = new Map<number, Offset>()));
+  partitions.set(partition, next);
 }

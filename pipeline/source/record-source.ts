@@ -37,9 +37,9 @@ export interface RecordSource {
   run(handler: RecordHandler, signal: AbortSignal): Promise<void>;
   /** Everything of the partition up to and including these offsets is stored. */
   acknowledge(topic: string, offsets: ReadonlyMap<number, Offset>): void;
-  /** Stops delivering records of a topic until {@link resume}. */
-  pause(topic: string): void;
-  resume(topic: string): void;
+  /** Stops delivering records of a topic, or of one partition of it, until {@link resume}. */
+  pause(topic: string, partition?: number): void;
+  resume(topic: string, partition?: number): void;
   /** Commits what was acknowledged, and leaves the group. */
   close(): Promise<void>;
 }

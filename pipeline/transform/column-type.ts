@@ -6,7 +6,12 @@ import {
   type AvroSchema,
 } from '../avro/avro-schema.ts';
 import type { ColumnValue } from '../change/row-image.ts';
-import { spellDate, spellTimestamp, spellZonedTimestamp } from './postgres-spelling.ts';
+import {
+  spellDate,
+  spellDouble,
+  spellTimestamp,
+  spellZonedTimestamp,
+} from './postgres-spelling.ts';
 import { dateText, timeText, timestampText, zonedTimestampText } from './temporal-text.ts';
 
 /** What a cell is on its way into ClickHouse: JSON, with big numbers and times as exact text. */
@@ -182,6 +187,7 @@ export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): Colum
   const parameters = schema['connect.parameters'] ?? {};
   if (semantic === 'io.debezium.data.Bits') return bitsType(Number(parameters['length']));
   const sourceType = parameters['__debezium.source.column.type'];
+  if (sourceType !== undefined && GEOMETRIC.has(sourceType)) return GEOMETRIC_TEXT;
   // A type that the connector does not know comes as the bytes of its text.
   if (schema.type === 'bytes' && sourceType !== undefined && sourceType !== 'BYTEA') return TEXT;
   if (schema.type === 'string' && sourceType === 'NUMERIC') {
@@ -198,6 +204,22 @@ export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): Colum
     return BY_AVRO_TYPE[schema.type] ?? TEXT;
   return TEXT;
 }
+
+/** Types whose numbers the driver spells its own way: `1.0`, `1.0E20`. */
+const GEOMETRIC: ReadonlySet<string> = new Set([
+  'LINE',
+  'LSEG',
+  'BOX',
+  'PATH',
+  'POLYGON',
+  'CIRCLE',
+]);
+const NUMBER = /-?(?:\d[\d.]*(?:E-?\d+)?|Infinity)|NaN/g;
+
+const GEOMETRIC_TEXT: ColumnType = {
+  ...TEXT,
+  encode: (value) => textOf(value).replace(NUMBER, (number) => spellDouble(Number(number))),
+};
 
 /** Most digits of a numeric's scale; Debezium tells a negative scale as one beyond. */
 const MAX_SCALE = 1_000;
@@ -286,7 +308,7 @@ function isAnnotated(schema: AvroSchema): schema is AvroAnnotated {
 function coordinateOf(point: ColumnValue, name: 'x' | 'y'): string {
   const part: unknown = (point as unknown as Readonly<Record<string, unknown>>)[name];
   if (typeof part !== 'number') throw unexpected('point');
-  return Object.is(part, -0) ? '-0' : String(part);
+  return spellDouble(part);
 }
 
 function numberOf(value: ColumnValue): number {

@@ -1,5 +1,19 @@
 import { TributaryError } from '#runtime/errors.ts';
 
+/**
+ * A `double precision` as Postgres prints it: the fewest digits that say it exactly, with an exponent
+ * of at least two digits outside of 1e-04 to 1e+14.
+ */
+export function spellDouble(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const [digits = '', power = ''] = value.toExponential().split('e');
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 15) return String(value);
+  const sign = exponent < 0 ? '-' : '+';
+  return `${digits}e${sign}${Math.abs(exponent).toString().padStart(2, '0')}`;
+}
+
 /*
  * Dates and times as Postgres prints them (DateStyle ISO, time zone UTC), for columns that are kept
  * as text: any year, BC and the infinities. JavaScript's `Date` ends in the year 275760 and a date of

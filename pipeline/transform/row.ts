@@ -90,6 +90,7 @@ export function ownCells(event: ChangeEvent, position: Position, epoch: Epoch): 
     (origin.lsn ?? 0n).toString(),
     position.partition,
     position.offset.toString(),
+    origin.transaction ?? 0,
   ];
 }
 

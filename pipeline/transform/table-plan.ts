@@ -34,6 +34,11 @@ export const OWN_COLUMNS = [
   },
   { name: '_partition', clickhouse: 'UInt32', comment: 'Kafka partition of the change' },
   { name: '_offset', clickhouse: 'UInt64', comment: 'Kafka offset of the change' },
+  {
+    name: '_transaction',
+    clickhouse: 'UInt32',
+    comment: 'transaction at the source, the low 32 bits of its number; 0 when not told',
+  },
 ] as const;
 
 const OWN_NAMES: ReadonlySet<string> = new Set(OWN_COLUMNS.map((column) => column.name));
@@ -104,7 +109,7 @@ export function planTable(input: {
   if (![...keyFields].every((name) => fieldNames.has(name))) {
     throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key has columns that the row has not');
   }
-  const names = new Set(fields.map(sourceNameOf));
+  const stored = storedNames(fields.map(sourceNameOf));
   const columns = fields.map((field): PlannedColumn => {
     const { nullable } = unwrapNullable(field.type);
     const name = sourceNameOf(field);
@@ -113,7 +118,7 @@ export function planTable(input: {
     return {
       name,
       field: field.name,
-      stored: nameBeside(OWN_NAMES, name, names),
+      stored: stored.get(name) ?? name,
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
       type: nullable && !type.canBeNullable ? jsonTextOf(type) : type,
       keptAsText,
@@ -186,6 +191,12 @@ function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
   const row = before === undefined ? undefined : unwrapNullable(before.type).schema;
   if (row !== undefined && isRecord(row)) return row;
   throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope does not define its row');
+}
+
+/** Names in the storage tables of a table's columns, by their names at the source. */
+export function storedNames(columns: readonly string[]): ReadonlyMap<string, string> {
+  const names = new Set(columns);
+  return new Map(columns.map((name) => [name, nameBeside(OWN_NAMES, name, names)]));
 }
 
 /** A name for a source column that is neither one of ours nor another source column's. */

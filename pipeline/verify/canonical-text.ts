@@ -1,3 +1,5 @@
+import { sourceText } from './source-text.ts';
+
 /*
  * One text for one value, whichever of the two databases prints it, made by SQL on either side: so
  * that each can take a checksum of its rows and only the checksums have to meet.
@@ -18,21 +20,7 @@ export interface CanonicalText {
 }
 
 /** Types whose stored text is the connector's own, which Postgres cannot print the same way. */
-const WITHOUT_COMMON_TEXT: ReadonlySet<string> = new Set([
-  'interval',
-  'bit',
-  'varbit',
-  'hstore',
-  'point',
-  'line',
-  'lseg',
-  'box',
-  'path',
-  'polygon',
-  'circle',
-  'geometry',
-  'geography',
-]);
+const WITHOUT_COMMON_TEXT: ReadonlySet<string> = new Set(['varbit', 'geometry', 'geography']);
 
 /** Further types that the JSON text of a nullable array holds in the connector's encoding. */
 const WITHOUT_COMMON_TEXT_IN_JSON: ReadonlySet<string> = new Set([
@@ -44,18 +32,6 @@ const WITHOUT_COMMON_TEXT_IN_JSON: ReadonlySet<string> = new Set([
   'money',
   // With the digits of a double, which ClickHouse does not read back to the same real.
   'float4',
-]);
-
-/** Types that a cast to text prints as the type's output function does. */
-const CAST_PRINTS_ALL: ReadonlySet<string> = new Set([
-  'text',
-  'varchar',
-  'name',
-  'bytea',
-  'json',
-  'jsonb',
-  'xml',
-  'numeric',
 ]);
 
 /**
@@ -107,14 +83,6 @@ function scalarText(clickhouseType: string, name: string): CanonicalText | undef
   if (clickhouseType === 'Float64') return floatText(8);
   if (clickhouseType !== 'String') return { postgres: (value) => `${value}::text`, clickhouse };
   if (WITHOUT_COMMON_TEXT.has(name)) return undefined;
-  if (name === 'time') {
-    return {
-      postgres: (value) => `${value}::text`,
-      // ClickHouse has a fraction only where there is one.
-      clickhouse: (value) =>
-        `if(position(${value}, '.') = 0, ${value}, ${withoutTrailingZeros(value)})`,
-    };
-  }
   return { postgres: (value) => sourceText(name, value), clickhouse };
 }
 
@@ -124,17 +92,6 @@ function scalarText(clickhouseType: string, name: string): CanonicalText | undef
  */
 function withoutTrailingZeros(value: string): string {
   return String.raw`replaceRegexpOne(${value}, '\\.?0+$', '')`;
-}
-
-/** Text of a value that is kept as text, as the replication stream has it. */
-function sourceText(name: string, value: string): string {
-  if (CAST_PRINTS_ALL.has(name)) return `${value}::text`;
-  if (name === 'money') return `${value}::numeric::text`;
-  if (name === 'timetz') return `replace((${value} AT TIME ZONE 'UTC')::text, '+00', 'Z')`;
-  // A cast to text differs from the output function: it cuts the blanks of char(n) and gives an
-  // address a netmask. `concat` calls the output function, and makes an empty text of NULL.
-  // A composite whose fields are all NULL is itself not, but IS NULL.
-  return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE concat(${value}) END`;
 }
 
 /** Floats are compared bit by bit: their decimal texts differ between the two. */

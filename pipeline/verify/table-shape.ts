@@ -67,12 +67,18 @@ interface ViewColumn {
   readonly type: string;
 }
 
-interface SourceColumn {
+/** A column at its source. */
+export interface SourceColumn {
   readonly name: string;
   readonly type: string;
   readonly element: string | null;
   readonly castTo: string;
   readonly generated: boolean;
+  readonly notNull: boolean;
+  /** Whether it, or its element, is an enum. */
+  readonly isEnum: boolean;
+  /** What is in the brackets of its declaration, as Postgres packs it; -1: nothing. */
+  readonly modifier: number;
   /** Place in the primary key, from 1; null outside it. */
   readonly keyPlace: number | null;
   /** Whether its texts sort byte by byte. */
@@ -213,19 +219,23 @@ async function viewColumns(
   }
 }
 
-async function sourceColumns(
+/** Columns of a table at its source, in its order. */
+export async function sourceColumns(
   source: pg.Client,
   { schema, table }: SourceTable,
 ): Promise<SourceColumn[]> {
   // Settings of a database that older versions lack are read by way of JSON.
   const { rows } = await source.query<SourceColumn>(
     `WITH RECURSIVE base AS (
-       SELECT oid AS of, oid, typbasetype, typname, typelem, typcategory FROM pg_type
+       SELECT oid AS of, oid, typbasetype, typname, typelem, typcategory, typtype, typtypmod FROM pg_type
        UNION ALL
-       SELECT base.of, t.oid, t.typbasetype, t.typname, t.typelem, t.typcategory
+       SELECT base.of, t.oid, t.typbasetype, t.typname, t.typelem, t.typcategory, t.typtype,
+              CASE WHEN t.typtypmod = -1 THEN base.typtypmod ELSE t.typtypmod END
        FROM base JOIN pg_type t ON t.oid = base.typbasetype AND base.typbasetype <> 0)
      SELECT a.attname AS name, t.typname AS type, e.typname AS element,
             format_type(t.oid, -1) AS "castTo", a.attgenerated <> '' AS generated,
+            a.attnotnull AS "notNull", coalesce(e.typtype, t.typtype) = 'e' AS "isEnum",
+            CASE WHEN a.atttypmod = -1 THEN t.typtypmod ELSE a.atttypmod END AS modifier,
             array_position(i.indkey::int2[], a.attnum) + 1 AS "keyPlace",
             current_setting('server_encoding') = 'UTF8' AND CASE c.collprovider
               WHEN 'd' THEN coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'b'

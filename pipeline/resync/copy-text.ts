@@ -1,0 +1,89 @@
+import { withoutWrappers, type SourceType } from '../verify/canonical-text.ts';
+import { sourceText } from '../verify/source-text.ts';
+
+/*
+ * What Postgres has to print so that ClickHouse reads of a copy the cell that the stream would have
+ * brought. The copy goes from COPY TO STDOUT into an INSERT as it is: both escape text alike.
+ */
+
+/**
+ * SQL of Postgres that gives a column's cell as ClickHouse reads it from tab-separated values; NULL
+ * where the value is.
+ *
+ * @param clickhouseType - type of the column in the current table
+ * @param value - SQL of the column
+ */
+export function copyText(clickhouseType: string, source: SourceType, value: string): string {
+  const type = withoutWrappers(clickhouseType);
+  if (source.element === undefined) return scalarText(type, source.name, value);
+  const item = /^Array\((.*)\)$/.exec(type)?.[1];
+  if (item === undefined) {
+    // A nullable array is kept as JSON text (pipeline/docs/types.md).
+    return list(value, source.element, (element, name) => jsonItem(name, element));
+  }
+  const itemType = withoutWrappers(item);
+  return list(
+    value,
+    source.element,
+    (element, name) => {
+      const text = scalarText(itemType, name, element);
+      return isBare(itemType) ? text : `'''' || replace(${text}, '''', '''''') || ''''`;
+    },
+    'NULL',
+  );
+}
+
+function scalarText(clickhouseType: string, name: string, value: string): string {
+  if (clickhouseType === 'Bool') {
+    return name === 'bit' ? `(${value} = B'1')::text` : `(${value})::text`;
+  }
+  if (clickhouseType.startsWith('DateTime64')) {
+    const wall = name === 'timestamptz' ? `timezone('UTC', ${value})` : value;
+    return inRange(wall, `(${wall})::text`);
+  }
+  if (clickhouseType === 'Date32') return inRange(value, `(${value})::text`);
+  if (clickhouseType !== 'String') return `(${value})::text`;
+  return sourceText(name, value);
+}
+
+/**
+ * What ClickHouse cannot hold must not be cut to what it can.
+ */
+function inRange(value: string, text: string): string {
+  return `CASE WHEN ${value} < '${FIRST}' OR ${value} >= '${END}' THEN 'beyond' ELSE ${text} END`;
+}
+
+const FIRST = '1900-01-01';
+const END = '2300-01-01';
+
+/** Whether elements stand without quotes in an array. */
+function isBare(clickhouseType: string): boolean {
+  return /^(?:Int|Float|Bool|Decimal)/.test(clickhouseType);
+}
+
+function jsonItem(name: string, value: string): string {
+  switch (name) {
+    case 'bool':
+    case 'int2':
+    case 'int4':
+      return `(${value})::text`;
+    case 'float4':
+    case 'float8':
+      return `CASE ${value} WHEN 'NaN' THEN '"nan"' WHEN 'Infinity' THEN '"inf"' WHEN '-Infinity' THEN '"-inf"' ELSE (${value})::text END`;
+    case 'timestamp':
+      return `to_json(to_char(${value}, 'YYYY-MM-DD HH24:MI:SS.US'))::text`;
+    default:
+      return `to_json(${sourceText(name, value)})::text`;
+  }
+}
+
+function list(
+  value: string,
+  element: string,
+  item: (value: string, name: string) => string,
+  missing = 'null',
+): string {
+  return `CASE WHEN ${value} IS NOT NULL THEN (
+    SELECT '[' || coalesce(string_agg(CASE WHEN u IS NOT DISTINCT FROM NULL THEN '${missing}' ELSE ${item('u', element)} END, ',' ORDER BY n), '') || ']'
+    FROM unnest(${value}) WITH ORDINALITY AS a(u, n)) END`;
+}

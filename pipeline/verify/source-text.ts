@@ -1,0 +1,57 @@
+/** Types that a cast to text prints as the type's output function does. */
+const CAST_PRINTS_ALL: ReadonlySet<string> = new Set([
+  'text',
+  'varchar',
+  'name',
+  'bytea',
+  'json',
+  'jsonb',
+  'xml',
+  'numeric',
+  'bit',
+  'date',
+  'timestamp',
+  'timestamptz',
+]);
+
+/**
+ * SQL of Postgres that gives the text by which the warehouse keeps a value of a type that is kept as
+ * text: what comes through the connector and the pipeline. For a session with time zone UTC and
+ * DateStyle ISO.
+ *
+ * @param name - of the type in `pg_type`
+ * @param value - SQL of the value
+ * @see pipeline/docs/types.md
+ */
+export function sourceText(name: string, value: string): string {
+  if (CAST_PRINTS_ALL.has(name)) return `${value}::text`;
+  switch (name) {
+    case 'money':
+      return `${value}::numeric::text`;
+    case 'time':
+      // Six digits of fraction, or none.
+      return `replace(to_char(${value}, 'HH24:MI:SS.US'), '.000000', '')`;
+    case 'timetz':
+      return `replace((${value} AT TIME ZONE 'UTC')::text, '+00', 'Z')`;
+    case 'interval':
+      return intervalText(value);
+    case 'hstore':
+      return `CASE WHEN ${value} IS NOT NULL THEN (
+        SELECT '{' || coalesce(string_agg(to_json(k)::text || ':' || coalesce(to_json(v)::text, 'null'), ','), '') || '}'
+        FROM each(${value}) AS pairs(k, v)) END`;
+    default:
+      // A cast to text differs from the output function: it cuts the blanks of char(n) and gives an
+      // address a netmask. `concat` calls the output function, and makes an empty text of NULL.
+      // A composite whose fields are all NULL is itself not, but IS NULL.
+      return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE concat(${value}) END`;
+  }
+}
+
+/** Debezium's spelling, which keeps months, days and seconds apart. */
+function intervalText(value: string): string {
+  const part = (field: string) => `trim_scale(extract(${field} FROM ${value})::numeric)::text`;
+  return (
+    `'P' || ${part('year')} || 'Y' || ${part('month')} || 'M' || ${part('day')} || 'DT' || ` +
+    `${part('hour')} || 'H' || ${part('minute')} || 'M' || ${part('second')} || 'S'`
+  );
+}
