@@ -41,7 +41,8 @@ const translator = () =>
       },
     },
     source: 'shop',
-    textColumns: [],
+    rules: { textColumns: [], contract: [] },
+    columnNames: { of: async () => ({ names: new Map(), gone: new Set() }) },
     log: createLogger('test', 'silent'),
     signal: new AbortController().signal,
   });

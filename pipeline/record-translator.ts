@@ -1,4 +1,4 @@
-import { TributaryError } from '#runtime/errors.ts';
+import { messageCode, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import { isRecord, parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
@@ -11,6 +11,7 @@ import { readEnvelope, type Envelope } from './change/envelope.ts';
 import { firstOffsetOf } from './change/replay.ts';
 import type { EpochTimeline } from './change/epoch-timeline.ts';
 import type { Epoch } from './change/version.ts';
+import type { ColumnNames } from './evolution/column-names.ts';
 import type { Work } from './sink/batch.ts';
 import type { SourceRecord } from './sink/dead-letter.ts';
 import { ownCells, rowOf, type Position } from './transform/row.ts';
@@ -19,12 +20,24 @@ import {
   planTable,
   projectEnvelope,
   relationName,
+  rowSchemaOf,
+  sourceNameOf,
+  type PublishedColumns,
   type TablePlan,
 } from './transform/table-plan.ts';
+
+/** What the catalog says of a source's columns. */
+export interface ColumnRules {
+  /** To be kept as exact text. */
+  readonly textColumns: readonly ColumnPattern[];
+  /** Must not go. */
+  readonly contract: readonly ColumnPattern[];
+}
 
 interface ValueSchema {
   readonly schema: AvroSchema;
   readonly decode: Decode;
+  readonly published: PublishedColumns;
 }
 
 interface KeySchema {
@@ -32,6 +45,7 @@ interface KeySchema {
   readonly fields: readonly string[];
 }
 
+const NO_NAMES: PublishedColumns = { names: new Map(), gone: new Set() };
 const NO_KEY: KeySchema = { schema: 'null', fields: [] };
 
 /**
@@ -42,7 +56,8 @@ const NO_KEY: KeySchema = { schema: 'null', fields: [] };
 export class RecordTranslator {
   readonly #registry: SchemaRegistry;
   readonly #source: string;
-  readonly #textColumns: readonly ColumnPattern[];
+  readonly #rules: ColumnRules;
+  readonly #columnNames: ColumnNames;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   readonly #values = new Map<SchemaId, ValueSchema>();
@@ -52,14 +67,15 @@ export class RecordTranslator {
   constructor(options: {
     registry: SchemaRegistry;
     source: string;
-    /** Columns of the source that the catalog wants as exact text. */
-    textColumns: readonly ColumnPattern[];
+    rules: ColumnRules;
+    columnNames: ColumnNames;
     log: Logger;
     signal: AbortSignal;
   }) {
     this.#registry = options.registry;
     this.#source = options.source;
-    this.#textColumns = options.textColumns;
+    this.#rules = options.rules;
+    this.#columnNames = options.columnNames;
     this.#log = options.log;
     this.#signal = options.signal;
   }
@@ -76,14 +92,18 @@ export class RecordTranslator {
   /**
    * Fetches the schemas that a record was written with, waiting for the registry when it is away.
    *
-   * @throws TributaryError `SCHEMA_UNKNOWN`, `RECORD_MALFORMED`, `ENVELOPE_UNEXPECTED`
+   * @throws TributaryError `SCHEMA_UNKNOWN`, `RECORD_MALFORMED`, `ENVELOPE_UNEXPECTED`;
+   * `SOURCE_UNAVAILABLE` when a schema is new and the source cannot be asked about its columns
    */
   async makeReady(record: SourceRecord): Promise<void> {
     if (record.value === null) return;
     const valueId = readSchemaId(record.value);
     if (!this.#values.has(valueId)) {
       const schema = await this.#fetch(valueId);
-      this.#values.set(valueId, { schema, decode: decoderOf(schema) });
+      const decode = decoderOf(schema);
+      const { source } = decode(record.value) as Envelope;
+      const published = await this.#publishedOf(source?.schema, source?.table, schema, valueId);
+      this.#values.set(valueId, { schema, decode, published });
     }
     if (record.key === null) return;
     const keyId = readSchemaId(record.key);
@@ -152,12 +172,40 @@ export class RecordTranslator {
         keySchema: key === NO_KEY ? null : key.schema,
         valueSchema: value.schema,
         schemaId: valueId,
+        published: value.published,
         isTextColumn: (column) =>
-          this.#textColumns.some((pattern) => matchesColumn(pattern, { schema, table, column })),
+          this.#rules.textColumns.some((pattern) =>
+            matchesColumn(pattern, { schema, table, column }),
+          ),
+        isInContract: (column) =>
+          this.#rules.contract.some((pattern) => matchesColumn(pattern, { schema, table, column })),
       });
       this.#plans.set(id, plan);
     }
     return plan;
+  }
+
+  async #publishedOf(
+    schema: unknown,
+    table: unknown,
+    valueSchema: AvroSchema,
+    schemaId: SchemaId,
+  ): Promise<PublishedColumns> {
+    // Whatever else is wrong with such a record, reading its envelope tells.
+    if (typeof schema !== 'string' || typeof table !== 'string') return NO_NAMES;
+    const columns = rowSchemaOf(valueSchema).fields.map(sourceNameOf);
+    const name = { source: this.#source, schema, table };
+    const published = await retry(
+      () =>
+        this.#columnNames.of(name, columns, schemaId).catch((error: unknown) => {
+          // Other tables must not wait for this one's database.
+          if (messageCode(error) === 'SOURCE_UNAVAILABLE') return error as TributaryError;
+          throw error;
+        }),
+      { policy: UNTIL_STOPPED, signal: this.#signal, log: this.#log, what: 'naming columns' },
+    );
+    if (published instanceof TributaryError) throw published;
+    return published;
   }
 
   async #fetch(id: SchemaId): Promise<AvroSchema> {

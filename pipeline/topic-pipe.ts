@@ -45,9 +45,13 @@ interface Partition {
 /** Why a partition cannot go on for now, and with what it will. */
 interface Interruption {
   readonly rest: RecordBatch;
-  /** A resync may begin here, or a record's position is before that of an earlier one. */
+  /**
+   * A resync may begin here, the source has to be asked and does not answer, or a record's position is
+   * before that of an earlier one.
+   */
   readonly cause:
     | { readonly kind: 'marker'; readonly epoch: Epoch }
+    | { readonly kind: 'unavailable'; readonly error: TributaryError }
     | { readonly kind: 'regression'; readonly error: TributaryError };
 }
 
@@ -56,6 +60,8 @@ const RECORDS_PER_TURN = 500;
 /** How often to look whether a resync goes on, and whether somebody began one, in milliseconds. */
 const MARKER_POLL_MS = 100;
 const REGRESSION_POLL_MS = 2_000;
+/** How long to wait before a source that does not answer is asked again, in milliseconds. */
+const SOURCE_RETRY_MS = 2_000;
 
 /**
  * The way of one topic's records: translated, told apart from what is stored already, and given to
@@ -155,6 +161,9 @@ export class TopicPipe {
     } catch (error) {
       if (isAbort(error)) return undefined;
       queue();
+      if (error instanceof TributaryError && error.code === 'SOURCE_UNAVAILABLE') {
+        return { rest: restOf(batch, index), cause: { kind: 'unavailable', error } };
+      }
       if (error instanceof TributaryError && error.code === 'VERSION_REGRESSED') {
         return { rest: restOf(batch, index), cause: { kind: 'regression', error } };
       }
@@ -309,6 +318,11 @@ export class TopicPipe {
         { topic, reason: describeError(error), advice: renderError(error) },
         'table waits for a resync, the others go on',
       );
+    }
+    if (cause.kind === 'unavailable') {
+      log.warn({ reason: describeError(cause.error) }, 'table waits for its source');
+      await this.#delay(SOURCE_RETRY_MS);
+      return;
     }
     while (!isOver() && (this.#stored.get(partition) ?? -1n) < (this.#queued.get(partition) ?? -1n))
       await this.#delay(MARKER_POLL_MS / 10);

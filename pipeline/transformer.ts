@@ -1,8 +1,8 @@
 import type { Logger } from '#runtime/log.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
-import type { ColumnPattern } from './catalog/table-pattern.ts';
+import type { ColumnNames } from './evolution/column-names.ts';
 import type { PipelineMetrics } from './metrics.ts';
-import { RecordTranslator } from './record-translator.ts';
+import { RecordTranslator, type ColumnRules } from './record-translator.ts';
 import type { ResyncLedger } from './resync/ledger.ts';
 import type { BatchLimits } from './sink/batch.ts';
 import type { DeadLetterQueue } from './sink/dead-letter.ts';
@@ -20,8 +20,9 @@ export interface TransformerOptions {
   readonly deadLetters: DeadLetterQueue;
   readonly registry: SchemaRegistry;
   readonly ledger: ResyncLedger;
-  /** Columns to keep as exact text, by source. */
-  readonly textColumns: ReadonlyMap<string, readonly ColumnPattern[]>;
+  /** What the catalog says of columns, by source. */
+  readonly rules: ReadonlyMap<string, ColumnRules>;
+  readonly columnNames: ColumnNames;
   readonly freshness: FreshnessRecorder;
   readonly metrics: PipelineMetrics;
   readonly limits: BatchLimits;
@@ -75,7 +76,7 @@ export class Transformer implements RecordHandler {
   }
 
   #createPipe(topic: string): TopicPipe {
-    const { sink, deadLetters, limits, flushIntervalMs, source, registry, textColumns } =
+    const { sink, deadLetters, limits, flushIntervalMs, source, registry, rules, columnNames } =
       this.#options;
     const log = this.#options.log.child({ topic });
     const signal = this.#abandon.signal;
@@ -98,7 +99,8 @@ export class Transformer implements RecordHandler {
     const translator = new RecordTranslator({
       registry,
       source: sourceName,
-      textColumns: textColumns.get(sourceName) ?? [],
+      rules: rules.get(sourceName) ?? { textColumns: [], contract: [] },
+      columnNames,
       log,
       signal,
     });

@@ -44,7 +44,12 @@ function inFolder() {
 }
 
 test('ours make the databases and the tables of the pipeline, and everything is described', async () => {
-  expect(await migrate(client, options)).toEqual(['001_ops', '002_dead_letters', '003_resyncs']);
+  expect(await migrate(client, options)).toEqual([
+    '001_ops',
+    '002_dead_letters',
+    '003_resyncs',
+    '004_source_columns',
+  ]);
   expect(await migrate(client, options)).toEqual([]);
   expect(
     await rows(

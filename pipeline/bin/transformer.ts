@@ -11,6 +11,7 @@ import { createRegistryClient } from '../avro/registry-client.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { createLedger } from '../resync/ledger.ts';
+import { createColumnNames } from '../evolution/column-names.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
@@ -137,7 +138,8 @@ async function main(): Promise<never> {
       deadLetters,
       ledger: createLedger(client),
       registry: createRegistryClient(config.registryUrl),
-      textColumns: new Map(catalog.sources.map(({ name, textColumns }) => [name, textColumns])),
+      rules: new Map(catalog.sources.map((source) => [source.name, source])),
+      columnNames: createColumnNames(client, catalog, log),
       freshness,
       metrics,
       limits: { maxRows: config.maxBatchRows, maxBytes: config.maxBatchBytes },

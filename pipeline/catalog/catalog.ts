@@ -79,6 +79,33 @@ const sourceEntry = z.strictObject({
         'or after 2299 in a date or timestamp.',
       examples: [['public.contracts.valid_to']],
     }),
+  renames: z
+    .record(
+      z.string().regex(/^[^.]+\..+$/, 'must be schema.table'),
+      z.record(z.string(), z.string()),
+    )
+    .optional()
+    .meta({
+      description:
+        'Columns that are published under another name than they have at the source: by ' +
+        'schema.table, published name: name at the source. Renames that happen while the pipeline ' +
+        'knows the table need no line: a column keeps the name under which it was first seen.',
+      examples: [{ 'public.users': { email: 'primary_email' } }],
+    }),
+  contract: z
+    .array(
+      z.string().meta({
+        description: 'schema.table.column, by its published name, with the wildcards of `tables`.',
+        examples: ['public.users.email'],
+      }),
+    )
+    .optional()
+    .meta({
+      description:
+        'Columns that analysts rely on. A change that would take one away stops its table instead, ' +
+        'with an error that says what to do.',
+      examples: [['public.users.email']],
+    }),
 });
 
 /** The catalog file as it is written; `tributary.schema.json` is generated from this. */
@@ -106,6 +133,10 @@ export interface Source {
   readonly exclude: readonly TablePattern[];
   /** Columns kept as exact text although ClickHouse has a type for them. */
   readonly textColumns: readonly ColumnPattern[];
+  /** By `schema.table` names at the source by published names. */
+  readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** Columns that must not go, by their published names. */
+  readonly contract: readonly ColumnPattern[];
 }
 
 /** Everything Tributary was told to carry. */

@@ -71,7 +71,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       }
     }
     const patternsOf = <Pattern>(
-      key: 'tables' | 'exclude' | 'text_columns',
+      key: 'tables' | 'exclude' | 'text_columns' | 'contract',
       parse: (text: string, line: number) => Pattern,
     ) =>
       texts(entry[key]).flatMap(([position, pattern]): Pattern[] => {
@@ -88,6 +88,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
     const tables = patternsOf('tables', tablePattern);
     const exclude = patternsOf('exclude', tablePattern);
     const textColumns = patternsOf('text_columns', parseColumnPattern);
+    const contract = patternsOf('contract', parseColumnPattern);
     if (typeof url !== 'string') continue;
     const resolved = interpolate(url, env);
     variables.push(...resolved.variables);
@@ -111,10 +112,20 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       tables,
       exclude,
       textColumns,
+      renames: renamesOf(entry['renames']),
+      contract,
     });
   }
   if (problems.length > 0) throw catalogInvalid(path, problems);
   return { path, sources, variables };
+}
+
+function renamesOf(value: unknown): Map<string, Map<string, string>> {
+  const shape = z.record(z.string(), z.record(z.string(), z.string()));
+  const tables = shape.safeParse(value).data ?? {};
+  return new Map(
+    Object.entries(tables).map(([table, names]) => [table, new Map(Object.entries(names))]),
+  );
 }
 
 /** The source entries that are maps, whatever else is wrong with them. */

@@ -7,6 +7,7 @@ import { matchesColumn } from '../catalog/table-pattern.ts';
 import type { Offset } from '../change/offset.ts';
 import { parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
 import { FIRST_EPOCH, type Epoch } from '../change/version.ts';
+import { knownColumns } from '../evolution/column-memory.ts';
 import type { Sink } from '../sink/sink.ts';
 import { storedColumns } from '../sink/stored-columns.ts';
 import { CHANGES } from '../sink/table-ddl.ts';
@@ -182,9 +183,11 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
     stored = await storedColumns(parts.warehouse, storage);
   }
   const types = new Map(stored.map(({ name, type }) => [name, type]));
-  const names = storedNames(columns.map(({ name }) => name));
+  const known = await knownColumns(parts.warehouse, { source: source.name, schema, table });
+  const published = new Map(known.map((column) => [column.name, column.published]));
+  const storedOf = storedNames(columns.map(({ name }) => published.get(name) ?? name));
   const copied = columns.flatMap((column) => {
-    const name = names.get(column.name) ?? column.name;
+    const name = storedOf.get(published.get(column.name) ?? column.name) ?? column.name;
     const type = types.get(name);
     // A column that no change has told of yet comes with the next one.
     if (type === undefined) return [];

@@ -137,8 +137,8 @@ export class StagedCopy {
       await this.#command(
         `INSERT INTO ${storage} (${[...names, ...kept, ...ownNames].join(', ')})
          SELECT ${[...names, ...kept, ...own('snapshot')].join(', ')} FROM (
-           SELECT ${names.join(', ')} FROM ${this.#staging} WHERE ${isFound('_in_source > 0')})
-         ${kept.length === 0 ? '' : `LEFT JOIN (SELECT ${[...key, ...kept].join(', ')} FROM ${CURRENT}.${this.#storage} FINAL WHERE ${isFound('_in_source > 0')}) AS old USING (${key.join(', ')})`}`,
+           SELECT ${names.join(', ')} FROM ${this.#staging} WHERE ${isFound('_in_source > 0')}) AS _copied
+         ${kept.length === 0 ? '' : `LEFT JOIN (SELECT ${[...key, ...kept].join(', ')} FROM ${CURRENT}.${this.#storage} FINAL WHERE ${isFound('_in_source > 0')}) AS _before USING (${key.join(', ')})`}`,
       );
       await this.#command(
         `INSERT INTO ${storage} (${[...key, ...ownNames].join(', ')})

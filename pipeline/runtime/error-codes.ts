@@ -111,12 +111,18 @@ export const ERROR_CODES = {
     disposition: 'halt',
     meaning:
       'The primary key columns of a table changed; rows already in the warehouse use the old key.',
-    fix: "Drop the table's current, changes and view in the warehouse, then reset its offsets.",
+    fix: 'Drop the tables of that name in current and changes, restart the pipeline, and run `tributary resync` for the table; the old change log can be kept under another name.',
   },
   TYPE_CHANGED: {
     disposition: 'halt',
     meaning: 'A column now has a type its warehouse column cannot hold.',
-    fix: 'Widen the warehouse column by ALTER TABLE on both tables the message names, then restart.',
+    fix: 'Drop the tables of that name in current and changes, restart the pipeline, and run `tributary resync` for the table; the old change log can be kept under another name.',
+  },
+  CONTRACT_BROKEN: {
+    disposition: 'halt',
+    meaning:
+      'A change at the source would take a column from analysts that the catalog lists under contract, or turn it into text. The table stands still, its view answers as before.',
+    fix: 'Give the column back at the source, say under `renames` which column follows it, or take it off `contract`; then restart the pipeline.',
   },
   VERSION_REGRESSED: {
     disposition: 'halt',

@@ -10,6 +10,8 @@ const plans = [0, 1].map((schemaId): TablePlan => ({
   table: 't',
   relation: 't',
   columns: [],
+  gone: new Set<string>(),
+  isInContract: () => false,
   schemaId,
 }));
 

@@ -9,6 +9,7 @@ import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-pla
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName, quoteText } from './identifier.ts';
 import type { Sink, StoredPosition } from './sink.ts';
+import { recordSchemaChange } from './schema-history.ts';
 import { storedColumns } from './stored-columns.ts';
 import { alterTable, CHANGES, createTable, CURRENT } from './table-ddl.ts';
 
@@ -74,7 +75,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       const stored = await storedColumns(client, storageName(plan));
       const change = stored.length === 0 ? createTable(plan) : alterTable(plan, stored);
       for (const statement of change.statements) await command(statement, doing);
-      for (const note of change.notes) await recordSchemaChange(plan, note);
+      for (const note of change.notes) await recordSchemaChange(client, plan, note, 'applied');
     },
 
     async storedPositions(plan, since) {
@@ -180,25 +181,6 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       }
     },
   };
-
-  async function recordSchemaChange(plan: TablePlan, change: string): Promise<void> {
-    await guard('recording a schema change', async () => {
-      await client.insert({
-        table: 'ops.schema_history',
-        values: [
-          {
-            source: plan.source,
-            table_schema: plan.schema,
-            table_name: plan.table,
-            schema_id: plan.schemaId,
-            change,
-            action: 'applied',
-          },
-        ],
-        format: 'JSONEachRow',
-      });
-    });
-  }
 }
 
 function columnList(plan: TablePlan): string {

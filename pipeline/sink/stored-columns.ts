@@ -19,7 +19,11 @@ export async function storedColumns(
       query_params: { database: CURRENT, table: storage },
       format: 'JSONEachRow',
     });
-    const rows = await result.json<{ name: string; type: string; is_in_primary_key: number }>();
+    const rows = await result.json<{
+      name: string;
+      type: string;
+      is_in_primary_key: number;
+    }>();
     return rows.map(({ name, type, is_in_primary_key }) => ({
       name,
       type,

@@ -1,5 +1,5 @@
 import { TributaryError } from '#runtime/errors.ts';
-import { nullableOf } from '../transform/column-type.ts';
+import { MAX_DECIMAL_DIGITS, nullableOf } from '../transform/column-type.ts';
 import {
   nameBeside,
   OWN_COLUMNS,
@@ -123,31 +123,41 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
         );
       }
       notes.push(`added column ${column.name}`);
-    } else if (!holds(stored.type, wanted)) {
-      const toText = column.keptAsText && !column.isKey;
-      const widened = widenedType(stored.type, wanted, toText);
-      if (widened === undefined) {
-        throw new TributaryError(
-          'TYPE_CHANGED',
-          `${plan.source}.${plan.relation}, column ${column.name}: the warehouse has ${stored.type}, the source now needs ${wanted}`,
-          {
-            fix: `Alter the column in ${CURRENT}.${storageName(plan)} and ${CHANGES}.${storageName(plan)}, then restart.`,
-          },
-        );
+    } else {
+      const fitted =
+        column.isKey && stored.type !== wanted ? undefined : fittedType(stored.type, wanted);
+      const what = `${plan.source}.${plan.relation}, column ${column.name}: the warehouse has ${stored.type}, the source now needs ${wanted}`;
+      if (fitted === undefined) throw new TributaryError('TYPE_CHANGED', what);
+      if (fitted === stored.type) continue;
+      if (plan.isInContract(column.name) && withoutNull(fitted) === 'String') {
+        throw new TributaryError('CONTRACT_BROKEN', what);
       }
       const name = quoteName(column.stored);
       statements.push(
-        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${name} ${widened}`,
-        `ALTER TABLE ${CHANGES}.${storage} MODIFY COLUMN ${name} ${changesType(column)}`,
+        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${name} ${fitted}`,
+        `ALTER TABLE ${CHANGES}.${storage} MODIFY COLUMN ${name} ${withNull(fitted)}`,
       );
-      notes.push(`column ${column.name} is now ${widened}`);
+      notes.push(`column ${column.name} is now ${fitted}`);
     }
   }
   const planned = new Set(plan.columns.map((column) => column.stored));
   const own = new Set<string>(OWN_COLUMNS.map((column) => column.name));
-  const gone = current
-    .map((column) => column.name)
-    .filter((name) => !planned.has(name) && !own.has(name));
+  const others = current.filter(({ name }) => !planned.has(name) && !own.has(name));
+  for (const { name, type } of others) {
+    if (plan.gone.has(name) && plan.isInContract(name)) {
+      throw new TributaryError(
+        'CONTRACT_BROKEN',
+        `${plan.source}.${plan.relation}: the source no longer has column ${name}`,
+      );
+    }
+    // Rows of this plan have no value for it, which is neither 0 nor empty.
+    if (withNull(type) !== type) {
+      statements.push(
+        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${quoteName(name)} ${withNull(type)}`,
+      );
+    }
+  }
+  const gone = others.map(({ name }) => name);
   statements.push(createView(plan, gone), createHistory(plan, gone));
   return { statements, notes };
 }
@@ -164,6 +174,9 @@ function createView(plan: TablePlan, gone: readonly string[]): string {
         : `${quoteName(column.stored)} AS ${quoteName(column.name)}`,
     ),
     ...gone.map(quoteName),
+    ...renamed(plan, gone).map(
+      (column) => `${quoteName(column.stored)} AS ${quoteName(column.sourceName)}`,
+    ),
   ];
   return (
     `CREATE OR REPLACE VIEW ${quoteName(plan.source)}.${quoteName(plan.relation)} AS ` +
@@ -185,12 +198,13 @@ function createHistory(plan: TablePlan, gone: readonly string[]): string {
   const shown = [
     ...plan.columns.map(({ name, stored }) => ({ name, stored })),
     ...gone.map((name) => ({ name, stored: name })),
+    ...renamed(plan, gone).map(({ sourceName, stored }) => ({ name: sourceName, stored })),
   ];
   const columns = shown.map(
     ({ name, stored }) =>
       `h.${quoteName(stored)} AS ${quoteName(nameBeside(VALIDITY, name, names))}`,
   );
-  const stored = shown.map((column) => quoteName(column.stored));
+  const stored = [...new Set(shown.map((column) => quoteName(column.stored)))];
   const key = plan.columns
     .filter((column) => column.isKey)
     .map((column) => quoteName(column.stored));
@@ -211,32 +225,52 @@ function createHistory(plan: TablePlan, gone: readonly string[]): string {
   );
 }
 
+/** Columns that have another name at the source by now; they answer to that one too. */
+function renamed(plan: TablePlan, gone: readonly string[]): readonly PlannedColumn[] {
+  const names = new Set([...plan.columns.map(({ name }) => name), ...gone]);
+  return plan.columns.filter(({ sourceName }) => !names.has(sourceName));
+}
+
 function previousColumn(plan: TablePlan, column: PlannedColumn): string {
   const index = plan.columns.indexOf(column);
   const previous = plan.columns[index - 1] ?? plan.columns.find((other) => other.isKey);
   return previous?.stored ?? column.stored;
 }
 
-/** Whether values of type `wanted` fit a column of type `stored` as they are. */
-function holds(stored: string, wanted: string): boolean {
-  return stored === wanted || stored === nullableOf(wanted);
-}
-
 const INTEGERS = ['Int16', 'Int32', 'Int64'];
+const TEXTS = ['String', 'LowCardinality(String)'];
 
 /**
- * The type to give a column of type `stored` so that it holds both; undefined when none does.
- *
- * @param toText - that text holds any value: what is there becomes ClickHouse's spelling of it
+ * The type to give a column of type `stored` so that it holds what it has and values of type `wanted`
+ * exactly; undefined when none does. Text holds every single value: in ClickHouse's spelling what is
+ * there, as it comes what follows.
  */
-function widenedType(stored: string, wanted: string, toText: boolean): string | undefined {
+function fittedType(stored: string, wanted: string): string | undefined {
   const [from, to] = [withoutNull(stored), withoutNull(wanted)];
+  const common = commonType(from, to);
   // NULL that was allowed once stays allowed: old rows may hold it.
-  return isWider(from, to) || (toText && to === 'String')
-    ? stored === from
-      ? wanted
-      : nullableOf(to)
-    : undefined;
+  return common !== undefined && (stored !== from || wanted !== to) ? nullableOf(common) : common;
+}
+
+function commonType(from: string, to: string): string | undefined {
+  if (TEXTS.includes(from) || isWider(to, from)) return from;
+  if (isWider(from, to)) return to;
+  if (from.startsWith('Array') || to.startsWith('Array')) return undefined;
+  return commonDecimal(from, to) ?? 'String';
+}
+
+/** A Decimal with as many digits on either side as both have. */
+function commonDecimal(from: string, to: string): string | undefined {
+  const [a, b] = [decimalParts(from), decimalParts(to)];
+  if (a === undefined || b === undefined) return undefined;
+  const scale = Math.max(a.scale, b.scale);
+  const precision = scale + Math.max(a.precision - a.scale, b.precision - b.scale);
+  return precision > MAX_DECIMAL_DIGITS ? undefined : `Decimal(${precision}, ${scale})`;
+}
+
+/** The type that also holds NULL, where there is one. */
+function withNull(type: string): string {
+  return withoutNull(type) === type && !type.startsWith('Array') ? nullableOf(type) : type;
 }
 
 function isWider(from: string, to: string): boolean {

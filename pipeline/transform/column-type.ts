@@ -33,7 +33,7 @@ export interface ColumnType {
 }
 
 /** Digits of ClickHouse's widest Decimal. */
-const MAX_DECIMAL_DIGITS = 76;
+export const MAX_DECIMAL_DIGITS = 76;
 
 const TEXT: ColumnType = {
   clickhouse: 'String',
@@ -173,8 +173,21 @@ const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
  *
  * @param keptAsText - that a numeric, date or timestamp, or the elements of an array of them, be
  * exact text too, in the spelling of Postgres: ClickHouse's types hold less than Postgres's
+ * @param isKey - that it is a column of the primary key
  */
-export function columnTypeOf(fieldSchema: AvroSchema, keptAsText = false): ColumnType {
+export function columnTypeOf(
+  fieldSchema: AvroSchema,
+  keptAsText = false,
+  isKey = false,
+): ColumnType {
+  const type = plainTypeOf(fieldSchema, keptAsText);
+  return isKey && SMALL_INTEGERS.has(type.clickhouse) ? { ...type, clickhouse: 'Int64' } : type;
+}
+
+/** ClickHouse cannot widen a column of a key, and services do: from `integer` to `bigint`. */
+const SMALL_INTEGERS: ReadonlySet<string> = new Set(['Int16', 'Int32']);
+
+function plainTypeOf(fieldSchema: AvroSchema, keptAsText: boolean): ColumnType {
   const { schema } = unwrapNullable(fieldSchema);
   if (typeof schema === 'string') return BY_AVRO_TYPE[schema] ?? TEXT;
   if (Array.isArray(schema) || !isAnnotated(schema)) return TEXT;
@@ -263,7 +276,7 @@ function decimalType(precision: number, scale: number): ColumnType {
 
 function arrayType(items: AvroSchema, keptAsText: boolean): ColumnType {
   const { nullable } = unwrapNullable(items);
-  const item = columnTypeOf(items, keptAsText);
+  const item = plainTypeOf(items, keptAsText);
   // A NULL element needs Nullable items, and arrays of arrays cannot have them: kept as text.
   if (!item.canBeNullable) return TEXT;
   return {

@@ -104,7 +104,7 @@ export function keyText(plan: TablePlan, cells: readonly Cell[]): string {
 function rejected(plan: TablePlan, column: PlannedColumn, error: unknown): TributaryError {
   if (messageCode(error) !== 'VALUE_REJECTED') throw error;
   const { source, relation, schema, table } = plan;
-  const pattern = columnPatternText({ schema, table, column: column.name });
+  const pattern = columnPatternText({ schema, table, column: column.sourceName });
   const advice = column.keptAsText
     ? ''
     : `; text_columns: ['${pattern.replaceAll("'", "''")}'] in the catalog, at source ${source}, keeps the column as exact text`;

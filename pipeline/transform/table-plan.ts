@@ -45,8 +45,10 @@ const OWN_NAMES: ReadonlySet<string> = new Set(OWN_COLUMNS.map((column) => colum
 
 /** How one source column is stored. */
 export interface PlannedColumn {
-  /** Name at the source, and in the view. */
+  /** Name in the view: the one under which the column was first seen. */
   readonly name: string;
+  /** Name at the source. */
+  readonly sourceName: string;
   /** Field of the Avro row. */
   readonly field: string;
   /** Name in the storage tables: differs from `name` only where that is one of ours. */
@@ -59,6 +61,14 @@ export interface PlannedColumn {
   readonly isKey: boolean;
 }
 
+/** How the columns of one schema are published. */
+export interface PublishedColumns {
+  /** Names in the warehouse by names at the source; a column that is not there keeps its own. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Published names of columns that the source no longer has. */
+  readonly gone: ReadonlySet<string>;
+}
+
 /** How the records of one topic, written with one pair of schemas, become rows. */
 export interface TablePlan {
   readonly source: string;
@@ -67,6 +77,10 @@ export interface TablePlan {
   /** Name within the warehouse: `table`, or `schema__table` outside `public`. */
   readonly relation: string;
   readonly columns: readonly PlannedColumn[];
+  /** Published names of columns that the source no longer has. */
+  readonly gone: ReadonlySet<string>;
+  /** Whether analysts rely on a column, by its published name (`contract` in the catalog). */
+  readonly isInContract: (column: string) => boolean;
   /** Value schema that this plan was made from; for the schema history. */
   readonly schemaId: number;
 }
@@ -96,6 +110,9 @@ export function planTable(input: {
   schemaId: number;
   /** Whether the catalog wants a column as exact text. */
   isTextColumn: (column: string) => boolean;
+  /** How columns are published; without it under their own names. */
+  published?: PublishedColumns;
+  isInContract?: (column: string) => boolean;
 }): TablePlan {
   const keyFields = new Set(keyFieldsOf(input.keySchema));
   if (keyFields.size === 0) {
@@ -109,21 +126,28 @@ export function planTable(input: {
   if (![...keyFields].every((name) => fieldNames.has(name))) {
     throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key has columns that the row has not');
   }
-  const stored = storedNames(fields.map(sourceNameOf));
+  const published = (field: AvroField) => {
+    const name = sourceNameOf(field);
+    return input.published?.names.get(name) ?? name;
+  };
+  const stored = storedNames(fields.map(published));
   const columns = fields.map((field): PlannedColumn => {
     const { nullable } = unwrapNullable(field.type);
-    const name = sourceNameOf(field);
-    const keptAsText = input.isTextColumn(name);
-    const type = columnTypeOf(field.type, keptAsText);
+    const sourceName = sourceNameOf(field);
+    const name = published(field);
+    const isKey = keyFields.has(field.name);
+    const keptAsText = input.isTextColumn(sourceName);
+    const type = columnTypeOf(field.type, keptAsText, isKey);
     return {
       name,
+      sourceName,
       field: field.name,
       stored: stored.get(name) ?? name,
       // ClickHouse has no Nullable(Array): a nullable array is kept as text, a column at a time.
       type: nullable && !type.canBeNullable ? jsonTextOf(type) : type,
       keptAsText,
       nullable,
-      isKey: keyFields.has(field.name),
+      isKey,
     };
   });
   return {
@@ -132,12 +156,14 @@ export function planTable(input: {
     table: input.table,
     relation: relationName(input.schema, input.table),
     columns,
+    gone: input.published?.gone ?? new Set(),
+    isInContract: input.isInContract ?? (() => false),
     schemaId: input.schemaId,
   };
 }
 
 /** Name of the column at the source; Avro allows fewer characters in its field names. */
-function sourceNameOf(field: AvroField): string {
+export function sourceNameOf(field: AvroField): string {
   const { schema } = unwrapNullable(field.type);
   const parameters =
     typeof schema === 'object' && 'connect.parameters' in schema
@@ -186,7 +212,7 @@ function envelopeOf(valueSchema: AvroSchema): AvroRecord {
 }
 
 /** Schema of a row: defined at `before`, referred to by name at `after`. */
-function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
+export function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
   const before = envelopeOf(valueSchema).fields.find((field) => field.name === 'before');
   const row = before === undefined ? undefined : unwrapNullable(before.type).schema;
   if (row !== undefined && isRecord(row)) return row;

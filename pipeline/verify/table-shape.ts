@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import pg from 'pg';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
+import { knownColumns } from '../evolution/column-memory.ts';
 import { relationName } from '../transform/table-plan.ts';
 import { canonicalText, withoutWrappers, type SourceType } from './canonical-text.ts';
 
@@ -114,13 +115,15 @@ export async function readShape(
   const types = new Map(
     (await viewColumns(warehouse, table.source, view)).map(({ name, type }) => [name, type]),
   );
-  const columns = (await sourceColumns(source, table)).filter(
+  const known = await knownColumns(warehouse, table);
+  const published = new Map(known.map((column) => [column.name, column.published]));
+  const columns = (await sourceColumns(source, table))
+    .map((column) => ({ ...column, published: published.get(column.name) ?? column.name }))
     // Not every version of Postgres publishes generated columns.
-    ({ name, generated }) => !generated || types.has(name),
-  );
+    .filter(({ published, generated }) => !generated || types.has(published));
   const problem = (text: string): Incomparable => ({ problem: text, inWarehouse: types.size > 0 });
   if (types.size === 0) return problem('the warehouse has no such table');
-  const lacking = columns.filter(({ name }) => !types.has(name)).map(({ name }) => name);
+  const lacking = columns.filter(({ published }) => !types.has(published)).map(({ name }) => name);
   if (lacking.length > 0) return problem(`the warehouse lacks columns: ${lacking.join(', ')}`);
   const keyColumns = columns
     .filter(({ keyPlace }) => keyPlace !== null)
@@ -129,21 +132,21 @@ export async function readShape(
   const compared: ComparedColumn[] = [];
   const notCompared: string[] = [];
   for (const column of columns) {
-    const texts = comparedColumn(column, types.get(column.name) ?? '');
+    const texts = comparedColumn(column, types.get(column.published) ?? '');
     if (texts === undefined) notCompared.push(`${column.name} (${column.castTo})`);
     else compared.push(texts);
   }
   const key: KeyColumn[] = [];
   for (const column of keyColumns) {
     const texts = compared.find(({ name }) => name === column.name);
-    const type = withoutWrappers(types.get(column.name) ?? '');
+    const type = withoutWrappers(types.get(column.published) ?? '');
     if (texts === undefined || type.startsWith('Float') || type.startsWith('Array')) {
       return problem(`rows cannot be told apart by a key of type ${column.castTo}`);
     }
     key.push(keyColumn(column, texts, type));
   }
   const shared = keyColumns.every((column) =>
-    sortsAlike(column, withoutWrappers(types.get(column.name) ?? '')),
+    sortsAlike(column, withoutWrappers(types.get(column.published) ?? '')),
   );
   return {
     table,
@@ -152,12 +155,15 @@ export async function readShape(
     columns: compared,
     key,
     order: shared ? 'shared' : 'own',
-    scansView: types.get(keyColumns[0]?.name ?? '') === 'UUID',
+    scansView: types.get(keyColumns[0]?.published ?? '') === 'UUID',
     notCompared,
   };
 }
 
-function comparedColumn(column: SourceColumn, viewType: string): ComparedColumn | undefined {
+/** A column at its source with its name in the view. */
+type PublishedColumn = SourceColumn & { readonly published: string };
+
+function comparedColumn(column: PublishedColumn, viewType: string): ComparedColumn | undefined {
   const type: SourceType = {
     name: column.type,
     ...(column.element === null ? {} : { element: column.element }),
@@ -168,12 +174,12 @@ function comparedColumn(column: SourceColumn, viewType: string): ComparedColumn 
     : {
         name: column.name,
         postgres: text.postgres(pg.escapeIdentifier(column.name)),
-        clickhouse: text.clickhouse(quoteName(column.name)),
+        clickhouse: text.clickhouse(quoteName(column.published)),
       };
 }
 
-function keyColumn(column: SourceColumn, texts: ComparedColumn, viewType: string): KeyColumn {
-  const name = quoteName(column.name);
+function keyColumn(column: PublishedColumn, texts: ComparedColumn, viewType: string): KeyColumn {
+  const name = quoteName(column.published);
   const literal = (text: string) =>
     viewType === 'String' ? quoteText(text) : `CAST(${quoteText(text)} AS ${viewType})`;
   const byValue = HAS_EXACT_LITERAL.test(viewType);

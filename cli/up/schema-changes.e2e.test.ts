@@ -1,0 +1,195 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Secret } from '#runtime/config.ts';
+import { loadLocalSettings } from '../../local/settings.ts';
+import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
+import { localAddresses } from '../local-environment.ts';
+import { RunningCli, testPlace, type TestPlace } from '../testing/run-cli.ts';
+
+/*
+ * Services change their tables and tell nobody, while they write to them.
+ */
+
+let server: PostgresServer;
+let database: pg.Pool;
+let here: TestPlace;
+let config: string;
+let env: NodeJS.ProcessEnv;
+let up: RunningCli;
+let warehouse: Warehouse;
+
+beforeAll(async () => {
+  server = await startPostgres({ dedicated: true, walLevel: 'logical' });
+  const { adminUrl } = await server.createDatabase('erp');
+  database = new pg.Pool({ connectionString: adminUrl });
+  database.on('error', () => undefined);
+  await database.query(`
+    CREATE TYPE level AS ENUM ('low', 'high');
+    CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name text);
+    INSERT INTO users SELECT i, 'u' || i || '@example.com', 'User ' || i FROM generate_series(1, 50) i;
+    CREATE TABLE items (id int PRIMARY KEY, price numeric(8,2), code text, n int NOT NULL, old int NOT NULL, level level);
+    INSERT INTO items SELECT i, i * 1.25, i::text, i, i, 'low' FROM generate_series(1, 50) i;
+    CREATE TABLE promised (id int PRIMARY KEY, total int NOT NULL);
+    INSERT INTO promised VALUES (1, 10)`);
+  here = await testPlace('schema', 8_500);
+  mkdirSync(here.stateDir, { recursive: true });
+  config = join(here.stateDir, 'schema.yaml');
+  writeFileSync(
+    config,
+    'sources:\n  - name: erp\n    url: ${ERP_URL}\n    tables: [public.*]\n    contract: [public.promised.total]\n',
+  );
+  env = { ...here.env, ERP_URL: adminUrl };
+  up = new RunningCli(['up', '--config', config, '--no-services'], env);
+  warehouse = connectWarehouse(
+    {
+      url: localAddresses(loadLocalSettings(here.env))['CLICKHOUSE_URL'] ?? '',
+      user: 'default',
+      password: new Secret(''),
+    },
+    'test',
+  );
+  await up.says('ready after');
+});
+
+afterAll(async () => {
+  up.child.kill('SIGTERM');
+  await up.exit();
+  await warehouse.close();
+  await database.end();
+  await server[Symbol.asyncDispose]();
+});
+
+async function query<T>(sql: string): Promise<T[]> {
+  const result = await warehouse.query({ query: sql, format: 'JSONEachRow' });
+  return result.json<T>();
+}
+
+/** Waits until a query gives these rows; until its table is there it gives none. */
+async function becomes(sql: string, rows: unknown[]): Promise<void> {
+  await expect
+    .poll(() => query(sql).catch(() => []), { timeout: 60_000, interval: 200 })
+    .toEqual(rows);
+}
+
+async function expectEqual(): Promise<void> {
+  const cli = new RunningCli(['verify', 'erp.users', 'erp.items', '--config', config], env);
+  expect(await cli.exit(), cli.output).toBe(0);
+}
+
+test('users.email becomes primary_email, a secondary_email joins, nobody is told, and no query breaks', async () => {
+  await becomes('SELECT count() AS n FROM erp.users', [{ n: 50 }]);
+  await warehouse.command({ query: 'CREATE DATABASE IF NOT EXISTS marts' });
+  await warehouse.command({
+    query: `CREATE VIEW marts.domains AS
+            SELECT domain(email) AS domain, count() AS users FROM erp.users GROUP BY domain`,
+  });
+  const queries = [
+    'SELECT count() AS bad FROM erp.users WHERE empty(email)',
+    'SELECT sum(users) NOT BETWEEN 49 AND 51 AS bad FROM marts.domains',
+    "SELECT countIf(email = '') AS bad FROM history.erp__users",
+  ];
+  const stopping = new AbortController();
+  const problems: string[] = [];
+  const asking = (async () => {
+    while (!stopping.signal.aborted) {
+      for (const sql of queries) {
+        const [row] = await query<{ bad: number | string }>(sql).catch((error: unknown) => [
+          { bad: String(error) },
+        ]);
+        if (row === undefined || Number(row.bad) !== 0)
+          problems.push(`${sql}: ${String(row?.bad)}`);
+      }
+    }
+  })();
+  let column = 'email';
+  const writing = (async () => {
+    for (let step = 0; !stopping.signal.aborted; step += 1) {
+      const client = await database.connect();
+      try {
+        await client.query('BEGIN');
+        await client.query('LOCK TABLE users IN ROW EXCLUSIVE MODE');
+        await client.query(`UPDATE users SET name = name || '.', ${column} = $1 WHERE id = $2`, [
+          `u${step}@example.org`,
+          1 + (step % 50),
+        ]);
+        await client.query('COMMIT');
+      } catch {
+        // The column was renamed in between: so it goes for services, too.
+        await client.query('ROLLBACK');
+      } finally {
+        client.release();
+      }
+    }
+  })();
+  await becomes("SELECT count() > 20 AS ok FROM changes.erp__users WHERE _op = 'update'", [
+    { ok: 1 },
+  ]);
+  column = 'primary_email';
+  await database.query(`
+    BEGIN;
+    ALTER TABLE users RENAME COLUMN email TO primary_email;
+    ALTER TABLE users ADD COLUMN secondary_email text;
+    COMMIT`);
+  await database.query(
+    "INSERT INTO users VALUES (51, 'new@example.net', 'New', 'second@example.net')",
+  );
+  await database.query('DELETE FROM users WHERE id = 50');
+  await becomes('SELECT email, primary_email, secondary_email FROM erp.users WHERE id = 51', [
+    {
+      email: 'new@example.net',
+      primary_email: 'new@example.net',
+      secondary_email: 'second@example.net',
+    },
+  ]);
+  stopping.abort();
+  await Promise.all([asking, writing]);
+  expect(problems).toEqual([]);
+  expect(
+    await query("SELECT DISTINCT change FROM ops.schema_history WHERE change LIKE '%called%'"),
+  ).toEqual([{ change: 'column email is called primary_email now' }]);
+  await expectEqual();
+});
+
+test('columns come with defaults, go, widen, narrow and change their types; what Postgres rewrites is loaded anew', async () => {
+  await database.query(`
+    ALTER TABLE items ADD COLUMN stock int NOT NULL DEFAULT 5, ADD COLUMN note text, DROP COLUMN old;
+    ALTER TYPE level ADD VALUE 'higher';
+    UPDATE items SET note = 'seen' WHERE id = 1`);
+  await becomes(
+    'SELECT sum(stock) AS stock, sum(old) AS old, countIf(note IS NULL) AS without FROM erp.items',
+    [{ stock: 250, old: 1274, without: 49 }],
+  );
+  await database.query(`
+    ALTER TABLE items ALTER COLUMN id TYPE bigint, ALTER COLUMN n TYPE bigint,
+      ALTER COLUMN price TYPE numeric(12,4), ALTER COLUMN code TYPE int USING code::int * 10;
+    INSERT INTO items VALUES (5000000000, 0.0001, 7, 5000000000, 'higher', 1)`);
+  await becomes('SELECT toString(id) AS key, price, code, n, level FROM erp.items WHERE id > 50', [
+    { key: '5000000000', price: 0.0001, code: '7', n: 5000000000, level: 'higher' },
+  ]);
+  // Written by USING, and by nobody else.
+  await becomes('SELECT sum(toInt64(code)) AS sum FROM erp.items', [{ sum: 12757 }]);
+  await database.query(`
+    ALTER TABLE items ALTER COLUMN n TYPE text, ALTER COLUMN stock TYPE smallint;
+    UPDATE items SET n = 'many' WHERE id = 2`);
+  await becomes('SELECT n FROM erp.items WHERE id IN (2, 3) ORDER BY id', [
+    { n: 'many' },
+    { n: '3' },
+  ]);
+  await becomes(
+    "SELECT count() AS open FROM ops.resync_requests WHERE requested_at > (SELECT max(started_at) FROM ops.resyncs WHERE state = 'done')",
+    [{ open: 0 }],
+  );
+  await expectEqual();
+});
+
+test('a column under contract that goes stops its table and no other', async () => {
+  await database.query('ALTER TABLE promised DROP COLUMN total; INSERT INTO promised VALUES (2)');
+  const log = () => readFileSync(join(here.stateDir, 'logs', 'transformer.log'), 'utf8');
+  await expect.poll(log, { timeout: 60_000 }).toContain('CONTRACT_BROKEN');
+  await database.query("UPDATE users SET name = 'goes on' WHERE id = 1");
+  await becomes("SELECT count() AS n FROM erp.users WHERE name = 'goes on'", [{ n: 1 }]);
+  expect(await query('SELECT * FROM erp.promised')).toEqual([{ id: 1, total: 10 }]);
+});
