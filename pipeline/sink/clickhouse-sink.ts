@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
+import { failpoint } from '#runtime/failpoint.ts';
 import { parseOffset, type Offset } from '../change/offset.ts';
 import type { Cell } from '../transform/column-type.ts';
 import { keyText } from '../transform/row.ts';
@@ -88,7 +89,10 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       const doing = `preparing ${plan.source}.${plan.relation}`;
       const stored = await storedColumns(plan, doing);
       const change = stored.length === 0 ? createTable(plan) : alterTable(plan, stored);
-      for (const statement of change.statements) await command(statement, doing);
+      for (const statement of change.statements) {
+        await command(statement, doing);
+        failpoint('between-ddl');
+      }
       for (const note of change.notes) await recordSchemaChange(plan, note);
     },
 
@@ -107,8 +111,11 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
     async insert(plan, rows, token) {
       const body = Buffer.from(rows.map((row) => row.json).join(NEWLINE));
       // The change log last: what it holds counts as stored, after a crash too (`storedOffsets`).
+      failpoint('before-insert');
       await insertInto(CURRENT, plan, body, token);
+      failpoint('between-inserts');
       await insertInto(CHANGES, plan, body, token);
+      failpoint('after-insert');
     },
 
     async lastValues(plan, rows, indexes) {
@@ -187,6 +194,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
              WHERE _version < toUInt128(${quoteText(String(own[0]))}))`,
           doing,
         );
+        failpoint('between-truncate-inserts');
       }
     },
   };
