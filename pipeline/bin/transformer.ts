@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { commaList, loadConfig, port, secret, Secret } from '#runtime/config.ts';
+import { armFailpoint, failpoint } from '#runtime/failpoint.ts';
 import { runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { serveMetrics } from '#runtime/metrics.ts';
@@ -66,6 +67,10 @@ const configSchema = z.object({
     .min(1)
     .default(60)
     .describe('The window that the limit is for, in seconds.'),
+  tributaryFailpoint: z
+    .string()
+    .optional()
+    .describe('Step at which this process kills itself; for tests.'),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
 });
 
@@ -74,6 +79,7 @@ const FRESHNESS_INTERVAL_MS = 1_000;
 async function main(): Promise<never> {
   const config = loadConfig(configSchema, process.env);
   const log = createLogger('transformer', config.logLevel);
+  if (config.tributaryFailpoint !== undefined) armFailpoint(config.tributaryFailpoint);
   return runProcess(async (signal) => {
     const catalog = await loadCatalog(config.tributaryConfig, process.env);
     const prefixes = new Set(catalog.sources.map((source) => source.name));
@@ -111,7 +117,9 @@ async function main(): Promise<never> {
             'record set aside as dead letter',
           );
           metrics.deadLetters.inc({ topic, code: letter.error.code });
+          failpoint('before-dead-letter');
           const letterOffset = await letters.write(letter, abandon);
+          failpoint('between-dead-letter-stores');
           await retry(() => recordDeadLetter(client, letter, letterOffset), {
             policy: UNTIL_STOPPED,
             signal: abandon,

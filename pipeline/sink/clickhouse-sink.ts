@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
+import { failpoint } from '#runtime/failpoint.ts';
 import { parseDecimalLsn } from '../change/lsn.ts';
 import { parseOffset } from '../change/offset.ts';
 import { COMMIT_LSN_OF_VERSION, firstVersion } from '../change/version.ts';
@@ -74,7 +75,10 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       const doing = `preparing ${plan.source}.${plan.relation}`;
       const stored = await storedColumns(client, storageName(plan));
       const change = stored.length === 0 ? createTable(plan) : alterTable(plan, stored);
-      for (const statement of change.statements) await command(statement, doing);
+      for (const statement of change.statements) {
+        await command(statement, doing);
+        failpoint('between-ddl');
+      }
       for (const note of change.notes) await recordSchemaChange(client, plan, note, 'applied');
     },
 
@@ -98,8 +102,11 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
     async insert(plan, rows, token) {
       const body = Buffer.from(rows.map((row) => row.json).join(NEWLINE));
       // The change log last: what it holds counts as stored, after a crash too (`storedOffsets`).
+      failpoint('before-insert');
       await insertInto(CURRENT, plan, body, token);
+      failpoint('between-inserts');
       await insertInto(CHANGES, plan, body, token);
+      failpoint('after-insert');
     },
 
     async lastValues(plan, rows, indexes) {
@@ -178,6 +185,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
              WHERE _version < toUInt128(${quoteText(String(own[0]))}))`,
           doing,
         );
+        failpoint('between-truncate-inserts');
       }
     },
   };

@@ -65,17 +65,18 @@ export function createTable(plan: TablePlan): TableChange {
   return {
     statements: [
       `CREATE DATABASE IF NOT EXISTS ${quoteName(plan.source)}`,
+      // Replacing by the whole place of a change: it can only ever collapse a change with itself.
+      `CREATE TABLE IF NOT EXISTS ${CHANGES}.${storage} (${columns(changesType)}) ` +
+        `ENGINE = ReplacingMergeTree ORDER BY (${[...key, '_version', '_partition'].join(', ')}) ` +
+        `SETTINGS non_replicated_deduplication_window = 1000 ` +
+        `COMMENT ${quoteText(`every change of ${what}`)}`,
+      // After the change log, because a table that is here counts as made, after a crash too.
       // The newest version of a row wins; `_deleted` rows stay as tombstones, so that an older
       // version that comes late cannot bring a deleted row back.
       `CREATE TABLE IF NOT EXISTS ${CURRENT}.${storage} (${columns(currentType)}) ` +
         `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (${key.join(', ')}) ` +
         `SETTINGS non_replicated_deduplication_window = 1000 ` +
         `COMMENT ${quoteText(`newest version of each row of ${what}; read the view instead`)}`,
-      // Replacing by the whole place of a change: it can only ever collapse a change with itself.
-      `CREATE TABLE IF NOT EXISTS ${CHANGES}.${storage} (${columns(changesType)}) ` +
-        `ENGINE = ReplacingMergeTree ORDER BY (${[...key, '_version', '_partition'].join(', ')}) ` +
-        `SETTINGS non_replicated_deduplication_window = 1000 ` +
-        `COMMENT ${quoteText(`every change of ${what}`)}`,
       createView(plan, []),
       createHistory(plan, []),
     ],
@@ -104,7 +105,7 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
   const storage = quoteName(storageName(plan));
   // A warehouse of an earlier version of ours may lack some.
   for (const { name, clickhouse, comment } of OWN_COLUMNS.filter(({ name }) => !byName.has(name))) {
-    for (const database of [CURRENT, CHANGES]) {
+    for (const database of [CHANGES, CURRENT]) {
       statements.push(
         `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(name)} ${clickhouse} COMMENT ${quoteText(comment)}`,
       );
@@ -117,7 +118,8 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
       // Rows from before know nothing of the column: NULL where that can be said.
       const added = column.type.canBeNullable ? nullableOf(column.type.clickhouse) : wanted;
       const place = quoteName(previousColumn(plan, column));
-      for (const database of [CURRENT, CHANGES]) {
+      // The current table last: what it lacks is added again after a crash.
+      for (const database of [CHANGES, CURRENT]) {
         statements.push(
           `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(column.stored)} ${added} AFTER ${place}`,
         );
@@ -134,8 +136,8 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
       }
       const name = quoteName(column.stored);
       statements.push(
-        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${name} ${fitted}`,
         `ALTER TABLE ${CHANGES}.${storage} MODIFY COLUMN ${name} ${withNull(fitted)}`,
+        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${name} ${fitted}`,
       );
       notes.push(`column ${column.name} is now ${fitted}`);
     }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { dispositionOf, isAbort, messageCode, TributaryError } from '#runtime/errors.ts';
+import { failpoint } from '#runtime/failpoint.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import type { Offset } from '../change/offset.ts';
@@ -80,6 +81,7 @@ export class TableLane {
       this.#queue.push(item);
       this.#bufferedBytes += recordBytes(item.record);
     }
+    failpoint('after-decode');
     if (this.#hasFullBatch()) this.#cutPause();
     if (this.#state === 'idle') {
       this.#state = 'flushing';

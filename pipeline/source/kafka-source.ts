@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import { describeError, isAbort } from '#runtime/errors.ts';
+import { failpoint } from '#runtime/failpoint.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import { parseOffset, type Offset } from '../change/offset.ts';
@@ -79,9 +80,11 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
       [...partitions].map(([partition, next]) => ({ topic, partition, next })),
     );
     if (offsets.length === 0) return;
+    failpoint('before-commit');
     await consumer.commitOffsets(
       offsets.map(({ topic, partition, next }) => ({ topic, partition, offset: next.toString() })),
     );
+    failpoint('after-commit');
     for (const { topic, partition, next } of offsets) {
       const partitions = pending.get(topic);
       if (partitions?.get(partition) === next) partitions.delete(partition);
