@@ -94,6 +94,18 @@ export function shopServiceProcess(
   );
 }
 
+/** The shop's gateway; it has no database. */
+export function gatewayProcess(settings: LocalSettings): ProcessSpec {
+  const port = portOf(settings, 'service-gateway');
+  return nodeProcess(
+    settings,
+    'service-gateway',
+    'services/gateway/main.ts',
+    { ...peerUrls(settings), PORT: String(port) },
+    { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health/ready`) },
+  );
+}
+
 /** How much the traffic generator does. */
 export interface Traffic {
   /** Actions per second. */

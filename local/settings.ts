@@ -28,6 +28,7 @@ const PORTS = {
   'service-inventory': 13003,
   'service-orders': 13004,
   'service-payments': 13005,
+  'service-gateway': 13006,
   transformer: 19464,
 } as const;
 

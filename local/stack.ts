@@ -5,6 +5,7 @@ import { connectProcess } from './connect.ts';
 import { acceptsConnections } from './health.ts';
 import { kafkaProcess } from './kafka.ts';
 import {
+  gatewayProcess,
   shopServiceProcess,
   trafficProcess,
   transformerProcess,
@@ -110,7 +111,8 @@ export class Stack {
       run(transformerProcess(settings, sourceUrls)),
     );
     const connectors = all([connect, registry, ...services]).then(() => this.#connect(signal));
-    await all([connectors, transformer, ...services]);
+    const gateway = shop ? [run(gatewayProcess(settings))] : [];
+    await all([connectors, transformer, ...services, ...gateway]);
     if (traffic !== undefined) await run(trafficProcess(settings, traffic));
   }
 
@@ -253,7 +255,7 @@ async function checkPorts(settings: LocalSettings, shop: boolean): Promise<void>
     `postgres-${service}`,
     `service-${service}`,
   ]);
-  const names = [...common, ...(shop ? ofShop : [])];
+  const names = [...common, ...(shop ? [...ofShop, 'service-gateway' as const] : [])];
   const taken = (
     await Promise.all(
       names.map(async (name) =>

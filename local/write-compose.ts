@@ -34,11 +34,18 @@ const KAFKA = 'kafka:9092';
 const REGISTRY = 'http://registry:8080';
 const SOURCE = './:/tributary:ro';
 
+/** Where a service listens in its container. */
+const LISTENING = { PORT: '3000', LISTEN_HOST: '0.0.0.0' };
+const SERVICE_READY = check(
+  `node -e "fetch('http://localhost:3000/health/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"`,
+);
+
 /** Text of docker-compose.yml. */
 export function composeFile(): string {
   const services = {
     ...Object.fromEntries(SHOP_SERVICES.map((name) => [`postgres-${name}`, postgres(name)])),
     ...Object.fromEntries(SHOP_SERVICES.map((name) => [name, shopService(name)])),
+    gateway: gateway(),
     kafka: {
       image: IMAGES.kafka,
       environment: kafkaEnvironment({
@@ -183,18 +190,25 @@ function postgres(name: ShopService): object {
   };
 }
 
+function gateway(): object {
+  return {
+    ...nodeProcess(['node', '--import', 'tsx', 'services/gateway/main.ts'], {
+      ...serviceUrls(),
+      ...LISTENING,
+    }),
+    healthcheck: SERVICE_READY,
+  };
+}
+
 function shopService(name: ShopService): object {
   return {
     ...nodeProcess(['node', '--import', 'tsx', `services/${name}/main.ts`], {
       ...serviceUrls(name),
-      PORT: '3000',
-      LISTEN_HOST: '0.0.0.0',
+      ...LISTENING,
       DATABASE_URL: `postgres://${serviceRole(name)}:${required('POSTGRES_PASSWORD')}@postgres-${name}:5432/${name}`,
     }),
     depends_on: healthy(`postgres-${name}`),
-    healthcheck: check(
-      `node -e "fetch('http://localhost:3000/health/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"`,
-    ),
+    healthcheck: SERVICE_READY,
   };
 }
 

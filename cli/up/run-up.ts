@@ -193,7 +193,7 @@ function variables(names: readonly string[], env: NodeJS.ProcessEnv): Record<str
 
 function welcome(settings: LocalSettings, shop: boolean): string {
   const { CLICKHOUSE_URL, CONNECT_URL } = localAddresses(settings);
-  const services = SHOP_SERVICES.map(
+  const services = [...SHOP_SERVICES, 'gateway' as const].map(
     (service) =>
       `  ${service.padEnd(10)} http://127.0.0.1:${portOf(settings, `service-${service}`)}`,
   );

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
 import { readAll, runForTest, type TestService } from '../testing/service-harness.ts';
@@ -107,4 +108,23 @@ test('lists every product of a status once', async () => {
   expect(new Set(seenIds).size).toBe(seenIds.length);
   expect([...ids].filter((id) => !seenIds.includes(id))).toEqual([]);
   expect(seen.every((product) => product['status'] === 'published')).toBe(true);
+});
+
+test('looks 1,500 products up at once, and no more', async () => {
+  const id = await addProduct();
+  const ids = [id, ...Array.from({ length: 1_499 }, () => randomUUID())];
+  expect(await catalog.must('POST', '/products/lookup', { ids })).toEqual({
+    items: [
+      {
+        id,
+        sku: `SKU-${serial}`,
+        name: 'Oak chair',
+        price: '19.90',
+        currency: 'EUR',
+        status: 'draft',
+      },
+    ],
+  });
+  const more = { ids: [...ids, randomUUID()] };
+  expect((await catalog.call('POST', '/products/lookup', more)).status).toBe(400);
 });

@@ -50,6 +50,12 @@ export const newProduct = z.strictObject({
 /** Body that changes a product; a new price is also kept in the price history. */
 export const productChange = changeOf({ ...details, price: positiveAmount() });
 
+/**
+ * Body that asks for many products. More ids than a list of `ids=` takes, and few enough to fit a
+ * body.
+ */
+export const productLookup = z.strictObject({ ids: z.array(uuid()).min(1).max(1_500) });
+
 /** Body that adds a category. */
 export const newCategory = z.strictObject({
   slug: slug(),
@@ -87,6 +93,9 @@ export interface Product {
   readonly created_at: string;
   readonly updated_at: string;
 }
+
+/** What a lookup tells of a product. */
+export type ProductSummary = Pick<Product, 'id' | 'sku' | 'name' | 'price' | 'currency' | 'status'>;
 
 /** A row of `price_changes`, as the API shows it. */
 export interface PriceChange {

@@ -2,7 +2,14 @@ import type { Database, Queryable } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
-import type { NewProduct, PriceChange, Product, ProductChange, ProductStatus } from './product.ts';
+import type {
+  NewProduct,
+  PriceChange,
+  Product,
+  ProductChange,
+  ProductStatus,
+  ProductSummary,
+} from './product.ts';
 
 const PRODUCT = `id, sku, name, description, category_id, price, currency, status, barcode,
   weight_grams, sizes, tags, attributes, available_from, published_at, version, created_at,
@@ -58,6 +65,14 @@ export class ProductRepository {
     return this.#database.query<Product>(`SELECT ${PRODUCT} FROM products WHERE id = ANY ($1)`, [
       ids,
     ]);
+  }
+
+  /** The short form of those of the products that exist, in no particular order. */
+  async summaries(ids: readonly string[]): Promise<ProductSummary[]> {
+    return this.#database.query<ProductSummary>(
+      `SELECT id, sku, name, price, currency, status FROM products WHERE id = ANY ($1)`,
+      [ids],
+    );
   }
 
   /** Up to `count` products, newest first, older than the given place. */

@@ -1,8 +1,8 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { describeError, isAbort, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, type RetryPolicy } from '#runtime/retry.ts';
-import { unavailable } from './problem.ts';
+import { Problem, unavailable } from './problem.ts';
 
 /** Longest wait for one answer. */
 const ATTEMPT_TIMEOUT_MS = 2_000;
@@ -11,11 +11,18 @@ const POLICY: RetryPolicy = { minDelayMs: 50, maxDelayMs: 400, factor: 3, retrie
 /** Answers of a peer that may be different next time. */
 const TRANSIENT = new Set([429, 502, 503, 504]);
 
+const refusalShape = z.object({ errors: z.array(z.unknown()) });
+
 /** Where a call goes and until when it is wanted. */
 export interface PeerCall {
   readonly path: string;
   readonly body?: unknown;
   readonly signal: AbortSignal;
+  /**
+   * Answers the caller with the peer's own 400. For calls that pass on what the caller wrote, such
+   * as a cursor; elsewhere a 400 is a fault between us and the peer.
+   */
+  readonly passRefusal?: boolean;
 }
 
 /** Another service, reached by HTTP. Its methods may be repeated: none of them counts twice. */
@@ -26,6 +33,11 @@ export interface Peer {
    * @throws Problem `dependency-unavailable` when the peer does not answer as it should
    */
   get<Schema extends z.ZodType>(
+    schema: Schema,
+    call: PeerCall,
+  ): Promise<z.output<Schema> | undefined>;
+  /** Like `get`, for a read whose parameters are too many for an address: they are the body. */
+  lookUp<Schema extends z.ZodType>(
     schema: Schema,
     call: PeerCall,
   ): Promise<z.output<Schema> | undefined>;
@@ -91,17 +103,30 @@ export function createPeer(options: { name: string; baseUrl: string; log: Logger
     }
   };
 
+  const read = async <Schema extends z.ZodType>(
+    method: 'GET' | 'POST',
+    schema: Schema,
+    call: PeerCall,
+  ): Promise<z.output<Schema> | undefined> => {
+    const { status, body } = await send(method, call);
+    if (status === 404) return undefined;
+    if (status === 400 && call.passRefusal === true) {
+      const refusal = refusalShape.safeParse(body);
+      throw new Problem('bad-request', 'The request is not as it should be; see errors.', {
+        extras: { errors: refusal.success ? refusal.data.errors : [] },
+      });
+    }
+    const parsed = schema.safeParse(body);
+    if (status === 200 && parsed.success) return parsed.data;
+    throw dependencyAway(
+      name,
+      new TributaryError('SERVICE_FAILED', `${name} answered ${status} in an unexpected shape`),
+    );
+  };
+
   return {
-    get: async (schema, call) => {
-      const { status, body } = await send('GET', call);
-      if (status === 404) return undefined;
-      const parsed = schema.safeParse(body);
-      if (status === 200 && parsed.success) return parsed.data;
-      throw dependencyAway(
-        name,
-        new TributaryError('SERVICE_FAILED', `${name} answered ${status} in an unexpected shape`),
-      );
-    },
+    get: async (schema, call) => read('GET', schema, call),
+    lookUp: async (schema, call) => read('POST', schema, call),
     change: send,
   };
 }

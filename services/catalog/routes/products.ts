@@ -3,7 +3,7 @@ import { bigintText, uuid } from '#runtime/service/fields.ts';
 import { decodeCursor, idList, pageOf, pageQuery, timestampKey } from '#runtime/service/page.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
-import { newProduct, PRODUCT_STATUSES, productChange } from '../product.ts';
+import { newProduct, PRODUCT_STATUSES, productChange, productLookup } from '../product.ts';
 import type { ProductRepository } from '../repository.ts';
 
 const byId = z.strictObject({ id: uuid() });
@@ -35,6 +35,13 @@ export function productRoutes(products: ProductRepository): Route[] {
         const rows = await products.list(status, createdAt, id, limit + 1);
         return ok(pageOf(rows, limit, (product) => [product.created_at, product.id]));
       },
+    }),
+    route({
+      method: 'post',
+      path: '/products/lookup',
+      summary: 'Read the short form of many products',
+      body: productLookup,
+      handle: async ({ body }) => ok({ items: await products.summaries(body.ids) }),
     }),
     route({
       method: 'get',
