@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import avro from 'avsc';
 import type { Kafka, Producer } from 'kafkajs';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
 import { FAILPOINTS } from '#runtime/failpoint.ts';
@@ -21,6 +22,7 @@ import { SupervisedProcess } from '../local/supervised-process.ts';
 import type { AvroSchema } from './avro/avro-schema.ts';
 import { connectWarehouse, type Warehouse } from './sink/clickhouse-client.ts';
 import { createKafka } from './source/kafka-client.ts';
+import { startPostgres, type PostgresServer } from './testing/postgres-server.ts';
 import { encodeChange, envelopeSchema, type SampleColumn } from './testing/sample-envelope.ts';
 
 /*
@@ -52,6 +54,9 @@ const DEADLINE_MS = 90_000;
 let kafka: Kafka;
 let producer: Producer | undefined;
 let warehouse: Warehouse | undefined;
+/** Asked for the numbers of columns; nothing is captured from it. */
+let database: PostgresServer;
+let databaseUrl: string;
 let keyId: number;
 let valueId: number;
 const servers: SupervisedProcess[] = [];
@@ -62,6 +67,12 @@ beforeAll(async () => {
   rmSync(settings.stateDir, { recursive: true, force: true });
   mkdirSync(statePath(settings, 'logs'), { recursive: true });
   await records.takeOwnership();
+  database = await startPostgres();
+  databaseUrl = (await database.createDatabase('items')).adminUrl;
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query('CREATE TABLE items (id bigint PRIMARY KEY, n bigint NOT NULL, big text)');
+  await client.end();
   await Promise.all(
     [kafkaProcess(settings), registryProcess(settings), warehouseProcess(settings)].map(
       async (spec) => {
@@ -92,6 +103,7 @@ afterAll(async () => {
   await Promise.all(lives.map((life) => life.end('SIGKILL')));
   // The broker, which came first, last.
   for (const server of servers.reverse()) await server.stop();
+  await database[Symbol.asyncDispose]();
   await records.releaseOwnership();
 });
 
@@ -196,7 +208,7 @@ class Source {
     await admin.disconnect();
     await writeFile(
       this.#catalog(),
-      `sources:\n  - name: ${this.name}\n    url: postgres://nobody:x@127.0.0.1:1/none\n    tables: [public.items]\n`,
+      `sources:\n  - name: ${this.name}\n    url: ${databaseUrl}\n    tables: [public.items]\n`,
     );
   }
 
