@@ -5,7 +5,6 @@ import { parseDecimalLsn } from '../change/lsn.ts';
 import { parseOffset } from '../change/offset.ts';
 import { COMMIT_LSN_OF_VERSION, firstVersion } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
-import { keyText } from '../transform/row.ts';
 import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-plan.ts';
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName, quoteText } from './identifier.ts';
@@ -111,19 +110,23 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
 
     async lastValues(plan, rows, indexes) {
       const keys = plan.columns.filter((column) => column.isKey);
-      const keyIndexes = keys.map((column) => plan.columns.indexOf(column));
-      const wanted = indexes.map((index) => plan.columns[index]?.stored ?? '');
-      const names = [...keys.map((column) => column.stored), ...wanted].map(quoteName).join(', ');
+      const wanted = indexes.map((index) => quoteName(plan.columns[index]?.stored ?? ''));
       const keyNames = keys.map((column) => quoteName(column.stored)).join(', ');
       const asked = keys.map((_, index) => `_asked_${index}`);
       const structure = [
+        '_asked_row UInt32',
         ...keys.map((column, index) => `_asked_${index} ${column.type.clickhouse}`),
         '_asked_version UInt128',
       ].join(', ');
       // The first of `OWN_COLUMNS` is the version.
-      const askedIndexes = [...keyIndexes, plan.columns.length];
+      const askedIndexes = [
+        ...keys.map((column) => plan.columns.indexOf(column)),
+        plan.columns.length,
+      ];
       const list = rows
-        .map((cells) => JSON.stringify(askedIndexes.map((index) => cells[index] ?? null)))
+        .map((cells, row) =>
+          JSON.stringify([row, ...askedIndexes.map((index) => cells[index] ?? null)]),
+        )
         .join(NEWLINE);
       const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
         const result = await client.query({
@@ -132,36 +135,31 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
           // older than the row: a replayed one has newer changes behind it.
           query: `WITH asked AS (
               SELECT * FROM format(JSONCompactEachRow, ${quoteText(structure)}, ${quoteText(list)}))
-            SELECT ${names} FROM (
-              SELECT ${names}, _op FROM ${CHANGES}.${quoteName(storageName(plan))}
+            SELECT _asked_row, ${wanted.join(', ')} FROM (
+              SELECT _asked_row, ${wanted.join(', ')}, _op FROM ${CHANGES}.${quoteName(storageName(plan))}
               INNER JOIN asked ON ${keys
                 .map((column, index) => `${quoteName(column.stored)} = _asked_${index}`)
                 .join(' AND ')}
               WHERE (${keyNames}) IN (SELECT ${asked.join(', ')} FROM asked)
                 AND _version < _asked_version
-              ORDER BY _version DESC LIMIT 1 BY ${keyNames})
+              ORDER BY _version DESC LIMIT 1 BY _asked_row)
             WHERE _op NOT IN ('delete', 'truncate')`,
           format: 'JSONCompactEachRow',
           clickhouse_settings: {
             max_query_size: String(list.length * 2 + MAX_QUERY_SIZE_WITHOUT_KEYS),
             output_format_json_quote_64bit_integers: 1,
             output_format_json_quote_decimals: 1,
+            output_format_json_quote_denormals: 1,
           },
         });
-        return result.json<Cell[]>();
+        return result.json<[row: number, ...values: Cell[]]>();
       });
-      const byKey = new Map<string, ReadonlyMap<number, Cell>>();
-      for (const values of found) {
-        const cells: Cell[] = [];
-        keyIndexes.forEach((index, position) => (cells[index] = values[position] ?? null));
-        byKey.set(
-          keyText(plan, cells),
-          new Map(
-            indexes.map((index, position) => [index, values[keys.length + position] ?? null]),
-          ),
-        );
-      }
-      return byKey;
+      return new Map(
+        found.map(([row, ...values]) => [
+          row,
+          new Map(indexes.map((index, position) => [index, values[position] ?? null])),
+        ]),
+      );
     },
 
     async truncate(table, own) {

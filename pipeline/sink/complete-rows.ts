@@ -34,10 +34,12 @@ export async function completeRows(
   }
   const stored =
     unknown.size === 0
-      ? new Map<string, ReadonlyMap<number, Cell>>()
+      ? new Map<number, ReadonlyMap<number, Cell>>()
       : await lastValues(plan, [...unknown.values()], [...indexes]);
 
-  const known = new Map<string, { get(index: number): Cell | undefined }>(stored);
+  const known = new Map<string, { get(index: number): Cell | undefined } | undefined>(
+    [...unknown.keys()].map((key, place) => [key, stored.get(place)]),
+  );
   return keyed.map(({ row, cells, key }) => {
     const before = known.get(key);
     for (const index of row.unchanged) {

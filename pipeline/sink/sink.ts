@@ -42,14 +42,14 @@ export interface Sink {
   insert(plan: TablePlan, rows: readonly Row[], token: string): Promise<void>;
 
   /**
-   * Values that these rows had after the last stored change before them, of the columns at `indexes`, by key text
-   * (see `keyText`). Rows that are not there are left out.
+   * Values that these rows had after the last stored change before them, of the columns at
+   * `indexes`, by their places in `rows`. Rows that are not there are left out.
    */
   lastValues(
     plan: TablePlan,
     rows: readonly (readonly Cell[])[],
     indexes: readonly number[],
-  ): Promise<ReadonlyMap<string, ReadonlyMap<number, Cell>>>;
+  ): Promise<ReadonlyMap<number, ReadonlyMap<number, Cell>>>;
 
   /**
    * Marks every row of a table that is older than a truncation as deleted by it. A table that is

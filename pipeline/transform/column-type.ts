@@ -181,11 +181,13 @@ export function columnTypeOf(
   isKey = false,
 ): ColumnType {
   const type = plainTypeOf(fieldSchema, keptAsText);
-  return isKey && SMALL_INTEGERS.has(type.clickhouse) ? { ...type, clickhouse: 'Int64' } : type;
+  return isKey && SMALL_INTEGERS.has(type.clickhouse) ? WIDE_KEY : type;
 }
 
 /** ClickHouse cannot widen a column of a key, and services do: from `integer` to `bigint`. */
 const SMALL_INTEGERS: ReadonlySet<string> = new Set(['Int16', 'Int32']);
+/** Its cells are what `BIGINT`'s are: keys that ClickHouse answers with are compared with them. */
+const WIDE_KEY: ColumnType = { ...BIGINT, encode: (value) => numberOf(value).toString() };
 
 function plainTypeOf(fieldSchema: AvroSchema, keptAsText: boolean): ColumnType {
   const { schema } = unwrapNullable(fieldSchema);
