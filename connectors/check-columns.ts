@@ -26,6 +26,11 @@ const ARRAYS_WITH_NULLS = new Set(
   ).split(' '),
 );
 
+/** Elements of arrays of which Debezium can say that an update left them alone. */
+const ARRAYS_MARKED = new Set(
+  'text varchar bpchar json jsonb bytea int4 int8 date uuid'.split(' '),
+);
+
 function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: number): Finding[] {
   const name = `${quoteTable(table)}.${quoteIdent(column.name)}`;
   if (column.dimensions === 0 && column.type === 'varbit') {
@@ -53,19 +58,29 @@ function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: numb
       },
     ];
   }
+  const findings: Finding[] = [];
   if (column.dimensions === 1 && !ARRAYS_WITH_NULLS.has(column.type)) {
-    return [
-      {
-        id: 'array-nulls-lost',
-        severity: 'warning',
-        what: `${name} is an array of ${column.type}`,
-        why: 'Debezium sends NULL for the whole array when one of its elements is NULL.',
-        sql: [
-          `ALTER TABLE ${quoteTable(table)} ADD CHECK (array_position(${quoteIdent(column.name)}, NULL) IS NULL);`,
-        ],
-        advice: 'The check makes sure that no element ever is.',
-      },
-    ];
+    findings.push({
+      id: 'array-nulls-lost',
+      severity: 'warning',
+      what: `${name} is an array of ${column.type}`,
+      why: 'Debezium sends NULL for the whole array when one of its elements is NULL.',
+      sql: [
+        `ALTER TABLE ${quoteTable(table)} ADD CHECK (array_position(${quoteIdent(column.name)}, NULL) IS NULL);`,
+      ],
+      advice: 'The check makes sure that no element ever is.',
+    });
+  }
+  if (column.dimensions === 1 && !ARRAYS_MARKED.has(column.type) && table.replicaIdentity !== 'f') {
+    findings.push({
+      id: 'array-unchanged-lost',
+      severity: 'warning',
+      what: `${name} is an array of ${column.type}, and the replica identity of its table not FULL`,
+      why:
+        'Once such an array is stored out of line, at some 2 kB, an update that leaves it alone ' +
+        'stops the connector: Debezium has no way to say that it is as it was.',
+      sql: [`ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL;`],
+    });
   }
   const streamed = column.generated === 'stored' && serverVersion >= 180_000;
   if (column.generated !== 'no' && !streamed) {
@@ -80,7 +95,7 @@ function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: numb
       },
     ];
   }
-  return [];
+  return findings;
 }
 
 function checkFieldNames(table: TableFacts): Finding[] {

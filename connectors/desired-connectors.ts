@@ -12,6 +12,8 @@ const FIXED = [
   'publication.name',
   'publication.autocreate.mode',
   'table.include.list',
+  'column.exclude.list',
+  'unavailable.value.placeholder',
   'database.hostname',
   'database.port',
   'database.user',
@@ -67,9 +69,10 @@ function readConnector(
   const rendered = renderConnector(source);
   const problems = FIXED.filter(
     (setting) => parsed.data.config[setting] !== rendered.config[setting],
-  ).map(
-    (setting) =>
-      `"${setting}" must be ${JSON.stringify(rendered.config[setting])}, as the catalog says`,
+  ).map((setting) =>
+    rendered.config[setting] === undefined
+      ? `"${setting}" must not be there: the catalog says nothing of it`
+      : `"${setting}" must be ${JSON.stringify(rendered.config[setting])}, as the catalog says`,
   );
   if (parsed.data.name !== rendered.name) problems.unshift(`"name" must be "${rendered.name}"`);
   return problems.length > 0 ? { problems } : parsed.data;

@@ -43,4 +43,7 @@ export type FindingId =
   | 'column-names-collide'
   | 'column-type-lost'
   | 'array-nulls-lost'
+  | 'array-unchanged-lost'
+  | 'mask-matches-nothing'
+  | 'mask-not-possible'
   | 'generated-column';

@@ -68,6 +68,7 @@ const tableRow = tableName.extend({
       dimensions: z.number(),
       builtIn: z.boolean(),
       generated: z.enum(['no', 'stored', 'virtual']),
+      isKey: z.boolean(),
     }),
   ),
 });
@@ -182,7 +183,9 @@ const TABLES_SQL = `
             'dimensions', CASE WHEN element.oid IS NULL THEN 0 ELSE greatest(a.attndims, 1) END,
             'builtIn', coalesce(element.typnamespace, base.typnamespace) = 'pg_catalog'::regnamespace,
             'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual'
-                         ELSE 'no' END) ORDER BY a.attnum), '[]')
+                         ELSE 'no' END,
+            'isKey', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary
+                             AND a.attnum = ANY (i.indkey))) ORDER BY a.attnum), '[]')
           FROM pg_attribute a
           JOIN pg_type t ON t.oid = a.atttypid
           JOIN pg_type base ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END

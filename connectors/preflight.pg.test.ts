@@ -49,7 +49,8 @@ async function shop(tables = '[public.*]', more = '') {
 
 function sourceOf(name: string, url: string, tables: string, more: string): Source {
   const text = `sources:\n  - name: ${name}\n    url: ${url}\n    tables: ${tables}\n${more}`;
-  const [source] = parseCatalog(text, 'tributary.yaml', {}).sources;
+  const env = { TRIBUTARY_MASK_KEY: 'a key that nobody guesses' };
+  const [source] = parseCatalog(text, 'tributary.yaml', env).sources;
   if (source === undefined) throw new Error('no source');
   return source;
 }
@@ -194,6 +195,12 @@ const PLANTED: readonly Planted[] = [
     says: /public\.users\.moods is an array of mood/,
     severity: 'warning',
   },
+  {
+    id: 'array-unchanged-lost',
+    fault: () => `ALTER TABLE users ADD COLUMN prices numeric[]`,
+    says: /public\.users\.prices is an array of numeric/,
+    severity: 'warning',
+  },
 ];
 
 describe('preflight', () => {
@@ -215,6 +222,33 @@ describe('preflight', () => {
     // The check that keeps NULLs out of an array leaves the column what it is.
     if (planted.id === 'array-nulls-lost') return;
     expect(ids((await planting.check()).findings)).not.toContain(planted.id);
+  });
+
+  it('tells masks that match nothing or cannot be', async () => {
+    const { admin, source, adminUrl } = await shop();
+    await admin('ALTER TABLE users ADD COLUMN height real, ADD COLUMN tags text[]');
+    const masked = sourceOf(
+      source.name,
+      adminUrl,
+      '[public.*]',
+      `    mask:
+      public.users.emial: redact
+      public.users.id: drop
+      public.users.height: hash
+      public.users.tags: hash
+      public.users.name: hash
+`,
+    );
+    const { findings } = await preflight(masked, {
+      catalogPath: 'tributary.yaml',
+      connectorExists: false,
+    });
+    expect(findings.filter(({ id }) => id.startsWith('mask-')).map(({ what }) => what)).toEqual([
+      expect.stringMatching(/^no column matches public\.users\.emial .*tributary\.yaml:6/),
+      expect.stringMatching(/^public\.users\.id .* drop/),
+      expect.stringMatching(/^public\.users\.height .* hash/),
+      expect.stringMatching(/^public\.users\.tags .* hash/),
+    ]);
   });
 
   it('tells every fault at once, errors first', async () => {

@@ -2,6 +2,7 @@ import type { Source } from '../pipeline/catalog/catalog.ts';
 import type { TableName } from '../pipeline/catalog/table-pattern.ts';
 import { capturedTables } from './captured-tables.ts';
 import { checkColumns } from './check-columns.ts';
+import { checkMasks } from './check-masks.ts';
 import { checkPublication } from './check-publication.ts';
 import { checkServer } from './check-server.ts';
 import { checkTables } from './check-tables.ts';
@@ -43,6 +44,7 @@ export function judge(
     ...checkTables(facts, source, catalogPath, tables),
     ...checkPublication(facts, tables, names.publication),
     ...checkColumns(tables, facts.serverVersion),
+    ...checkMasks(tables, source, catalogPath),
   ];
   return {
     source: source.name,

@@ -1,5 +1,6 @@
 import type { Source } from '../pipeline/catalog/catalog.ts';
-import { tableIncludeList } from '../pipeline/catalog/table-pattern.ts';
+import { columnExcludeList, tableIncludeList } from '../pipeline/catalog/table-pattern.ts';
+import { UNAVAILABLE } from '../pipeline/change/row-image.ts';
 import { MAX_RECORD_BYTES, TABLE_TOPIC_SETTINGS } from '../pipeline/source/table-topic.ts';
 import { captureNames, type ConnectorConfig } from './connector-config.ts';
 
@@ -18,6 +19,7 @@ export function renderConnector(source: Source): ConnectorConfig {
   const names = captureNames(source.name);
   const secret = (key: string) => `\${file:${names.secretsFile}:${key}}`;
   const { sslMode } = source.address;
+  const dropped = columnExcludeList(source.masks);
   return {
     name: names.connector,
     config: {
@@ -33,6 +35,7 @@ export function renderConnector(source: Source): ConnectorConfig {
 
       'topic.prefix': source.name,
       'table.include.list': tableIncludeList(source),
+      ...(dropped === '' ? {} : { 'column.exclude.list': dropped }),
       'plugin.name': 'pgoutput',
       'publication.name': names.publication,
       'publication.autocreate.mode': 'disabled',
@@ -53,6 +56,8 @@ export function renderConnector(source: Source): ConnectorConfig {
       'hstore.handling.mode': 'json',
       'binary.handling.mode': 'bytes',
       'include.unknown.datatypes': 'true',
+      'unavailable.value.placeholder': UNAVAILABLE,
+      'event.converting.failure.handling.mode': 'fail',
       'column.propagate.source.type': '.*',
       'schema.name.adjustment.mode': 'avro',
       'field.name.adjustment.mode': 'avro',

@@ -95,4 +95,6 @@ export interface ColumnFacts {
   /** Whether the element type of an array is built into Postgres. */
   readonly builtIn: boolean;
   readonly generated: 'no' | 'stored' | 'virtual';
+  /** Whether it is part of the primary key. */
+  readonly isKey: boolean;
 }

@@ -53,6 +53,7 @@ const settingsSchema = z.object({
     .string()
     .default(resolve(ROOT, 'tributary.yaml'))
     .describe('Path of the catalog.'),
+  tributaryMaskKey: z.string().optional().describe('Key of `mask: hash`, which the catalog reads.'),
 });
 
 /** Where the local stack lives and listens. */

@@ -19,6 +19,7 @@ import { registryProcess } from '../local/registry.ts';
 import { RunRecords } from '../local/run-records.ts';
 import { loadLocalSettings, portOf, statePath } from '../local/settings.ts';
 import { SupervisedProcess } from '../local/supervised-process.ts';
+import { UNAVAILABLE } from './change/row-image.ts';
 import type { AvroSchema } from './avro/avro-schema.ts';
 import { connectWarehouse, type Warehouse } from './sink/clickhouse-client.ts';
 import { createKafka } from './source/kafka-client.ts';
@@ -40,7 +41,6 @@ const settings = loadLocalSettings({
 });
 const records = new RunRecords(statePath(settings, 'run'));
 const at = (name: Parameters<typeof portOf>[1]) => `127.0.0.1:${portOf(settings, name)}`;
-const UNAVAILABLE = '__debezium_unavailable_value';
 const COLUMNS: readonly SampleColumn[] = [
   { name: 'id', type: 'long' },
   { name: 'n', type: 'long' },

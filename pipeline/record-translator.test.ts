@@ -1,3 +1,4 @@
+import { NO_COLUMN_RULES } from './catalog/column-rules.ts';
 import avro from 'avsc';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -41,7 +42,7 @@ const translator = () =>
       },
     },
     source: 'shop',
-    rules: { textColumns: [], contract: [] },
+    rules: NO_COLUMN_RULES,
     columnNames: { of: async () => ({ names: new Map(), gone: new Set() }) },
     log: createLogger('test', 'silent'),
     signal: new AbortController().signal,

@@ -5,7 +5,7 @@ import { isRecord, parseAvroSchema, type AvroSchema } from './avro/avro-schema.t
 import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
-import { matchesColumn, type ColumnPattern } from './catalog/table-pattern.ts';
+import { tableRules, type ColumnRules } from './catalog/column-rules.ts';
 import type { ChangeEvent } from './change/change-event.ts';
 import { readEnvelope, type Envelope } from './change/envelope.ts';
 import { firstOffsetOf } from './change/replay.ts';
@@ -25,14 +25,6 @@ import {
   type PublishedColumns,
   type TablePlan,
 } from './transform/table-plan.ts';
-
-/** What the catalog says of a source's columns. */
-export interface ColumnRules {
-  /** To be kept as exact text. */
-  readonly textColumns: readonly ColumnPattern[];
-  /** Must not go. */
-  readonly contract: readonly ColumnPattern[];
-}
 
 interface ValueSchema {
   readonly schema: AvroSchema;
@@ -173,12 +165,7 @@ export class RecordTranslator {
         valueSchema: value.schema,
         schemaId: valueId,
         published: value.published,
-        isTextColumn: (column) =>
-          this.#rules.textColumns.some((pattern) =>
-            matchesColumn(pattern, { schema, table, column }),
-          ),
-        isInContract: (column) =>
-          this.#rules.contract.some((pattern) => matchesColumn(pattern, { schema, table, column })),
+        rules: tableRules(this.#rules, { schema, table }),
       });
       this.#plans.set(id, plan);
     }

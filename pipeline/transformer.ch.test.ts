@@ -10,7 +10,9 @@ import {
   startEmbeddedWarehouse,
   type EmbeddedWarehouse,
 } from '../warehouse/testing/embedded-server.ts';
+import { UNAVAILABLE } from './change/row-image.ts';
 import type { AvroSchema } from './avro/avro-schema.ts';
+import { NO_COLUMN_RULES } from './catalog/column-rules.ts';
 import { parseColumnPattern, type ColumnPattern } from './catalog/table-pattern.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { offset, type Offset } from './change/offset.ts';
@@ -31,7 +33,6 @@ import {
 } from './testing/sample-envelope.ts';
 import { Transformer } from './transformer.ts';
 
-const UNAVAILABLE = '__debezium_unavailable_value';
 const COLUMNS: readonly SampleColumn[] = [
   { name: 'id', type: 'long' },
   { name: 'name', type: ['null', 'string'] },
@@ -151,7 +152,7 @@ class Table {
       ),
       registry: this.schemas,
       ledger: createLedger(client),
-      rules: new Map([['shop', { textColumns: [], contract: this.contract }]]),
+      rules: new Map([['shop', { ...NO_COLUMN_RULES, contract: this.contract }]]),
       columnNames: { of: async () => ({ names: this.names, gone: this.gone }) },
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,

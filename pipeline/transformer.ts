@@ -2,7 +2,8 @@ import type { Logger } from '#runtime/log.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import type { ColumnNames } from './evolution/column-names.ts';
 import type { PipelineMetrics } from './metrics.ts';
-import { RecordTranslator, type ColumnRules } from './record-translator.ts';
+import { NO_COLUMN_RULES, type ColumnRules } from './catalog/column-rules.ts';
+import { RecordTranslator } from './record-translator.ts';
 import type { ResyncLedger } from './resync/ledger.ts';
 import type { BatchLimits } from './sink/batch.ts';
 import type { DeadLetterQueue } from './sink/dead-letter.ts';
@@ -99,7 +100,7 @@ export class Transformer implements RecordHandler {
     const translator = new RecordTranslator({
       registry,
       source: sourceName,
-      rules: rules.get(sourceName) ?? { textColumns: [], contract: [] },
+      rules: rules.get(sourceName) ?? NO_COLUMN_RULES,
       columnNames,
       log,
       signal,

@@ -17,6 +17,8 @@ import {
 } from '../../pipeline/sink/clickhouse-dead-letters.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka, type Kafka } from '../../pipeline/source/kafka-client.ts';
+import { WITHHELD_HEADER } from '../../pipeline/sink/withhold-masked.ts';
+import { DEAD_LETTER_TOPIC, LETTER_PARTITION } from '../../pipeline/source/kafka-dead-letters.ts';
 import { replayLetters } from '../../pipeline/source/replay-letters.ts';
 
 const settings = z.object({
@@ -96,7 +98,17 @@ export function deadLettersCommand(): Command {
         const whole = letters.filter(({ code }) => code !== 'RECORD_TOO_LARGE');
         await replayLetters(
           kafka(),
-          whole.map((letter) => ({ ...letter, firstOffset: letter.replayOf ?? letter.offset })),
+          whole.map((letter) => ({
+            ...letter,
+            firstOffset: letter.replayOf ?? letter.offset,
+            heldAt: isWithheld(letter)
+              ? letter
+              : {
+                  topic: DEAD_LETTER_TOPIC,
+                  partition: LETTER_PARTITION,
+                  offset: letter.letterOffset,
+                },
+          })),
           (place, replayedAs) =>
             resolveDeadLetters(warehouse, [{ place, state: 'replayed', replayedAs }]),
         );
@@ -250,8 +262,11 @@ function describeLetter(
     `reason     ${letter.reason}`,
     ...(advice === '' ? [] : [`advice     ${advice}`]),
     `schema id  ${letter.schemaId ?? 'none'}`,
-    `key        ${size(letter.keySize)}`,
-    `value      ${size(letter.valueSize)}`,
+    ...(isWithheld(letter)
+      ? [
+          'key, value withheld: the table has masked columns; the record is at its place in the topic',
+        ]
+      : [`key        ${size(letter.keySize)}`, `value      ${size(letter.valueSize)}`]),
     ...(letter.replayOf === null
       ? []
       : [`replay of  ${placeText({ ...letter, offset: letter.replayOf })}`]),
@@ -264,6 +279,11 @@ function describeLetter(
         ]),
     '',
   ].join('\n');
+}
+
+/** Whether the letter has no bytes, because its table has masked columns. */
+function isWithheld({ headers }: ListedLetter): boolean {
+  return WITHHELD_HEADER in headers;
 }
 
 function placeText({ topic, partition, offset }: LetterPlace): string {

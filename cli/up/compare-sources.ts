@@ -3,6 +3,7 @@ import { tableLabel } from '../named-tables.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
+import { maskOf } from '../../pipeline/catalog/mask.ts';
 import { isCaptured, type TableName } from '../../pipeline/catalog/table-pattern.ts';
 import type { CatchUp } from '../../pipeline/verify/settle-rows.ts';
 import { listTables } from '../../pipeline/verify/table-shape.ts';
@@ -53,6 +54,7 @@ export async function compareSources(
             await verifyTable({ source: source.name, ...table }, client, warehouse, {
               signal,
               showValues,
+              isMasked: (column) => maskOf(source.masks, { ...table, column }) !== undefined,
               ...(catchUp === undefined ? {} : { catchUp: catchUp(source, client) }),
             }),
           );
@@ -110,7 +112,16 @@ export function describeComparisons(comparisons: readonly TableComparison[]): st
     .join('\n');
 }
 
+/** Says that nothing differs, and of how many tables. */
+export function describeAgreement(comparisons: readonly TableComparison[]): string {
+  const compared = comparisons.filter(({ notComparable }) => notComparable === undefined).length;
+  return compared === comparisons.length
+    ? `the warehouse agrees with all ${compared} tables`
+    : `the warehouse agrees with ${compared} tables; ${comparisons.length - compared} not compared`;
+}
+
 function verdict(comparison: TableComparison): string {
+  if (comparison.notComparable !== undefined) return `not compared: ${comparison.notComparable}`;
   if (agrees(comparison)) return 'equal';
   const { missing, surplus, different, problem, cut } = comparison;
   return (

@@ -11,7 +11,7 @@ import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { localAddresses, shopSourceUrls } from '../local-environment.ts';
 import { serveRequests } from '../resync/serve-requests.ts';
-import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
+import { describeAgreement, describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
 import { LiveLine } from './live-line.ts';
 import { watchSources } from './watch-sources.ts';
@@ -172,7 +172,7 @@ async function runOnce(
       `${differing.length} of ${comparisons.length} tables differ after ${ONCE_DEADLINE_MS / 1000} s`,
     );
   }
-  out.write(`the warehouse agrees with all ${comparisons.length} tables\n`);
+  out.write(`${describeAgreement(comparisons)}\n`);
 }
 
 function trafficOf({ once, rate }: UpOptions): Traffic {

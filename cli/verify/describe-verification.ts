@@ -1,7 +1,7 @@
 import type { RowDifference } from '../../pipeline/verify/row-difference.ts';
 import { agrees, type TableComparison } from '../../pipeline/verify/verify-table.ts';
 import { tableLabel } from '../named-tables.ts';
-import { describeComparisons } from '../up/compare-sources.ts';
+import { describeAgreement, describeComparisons } from '../up/compare-sources.ts';
 
 /** Marks for a terminal; the identity elsewhere. */
 export interface VerifyPaint {
@@ -50,7 +50,7 @@ export function describeVerification(
     ...(open.length > 0 ? ['', ...open.map(paint.warn)] : []),
     '',
     differing === 0
-      ? paint.good(`the warehouse agrees with all ${comparisons.length} tables`)
+      ? paint.good(describeAgreement(comparisons))
       : paint.bad(`${differing} of ${comparisons.length} tables differ`),
   ].join('\n');
 }

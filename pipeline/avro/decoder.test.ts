@@ -23,6 +23,13 @@ test('reads longs beyond 2^53 exactly', () => {
   expect(decode(encoded('ffffffffffffffffff01'))).toBe(-(2n ** 63n));
 });
 
+test('a default that JSON cannot write does not stand in the way', () => {
+  const level = { name: 'level', type: 'double', default: 'Infinity' };
+  const decode = createDecoder({ type: 'record', name: 'Row', fields: [level] });
+  const zero = Buffer.alloc(5 + 8);
+  expect({ ...(decode(zero) as object) }).toEqual({ level: 0 });
+});
+
 test('the projection reads the same values as the full schema, of the fields it keeps', () => {
   const full = createDecoder(schema)(record) as Record<string, Record<string, unknown>>;
   const projected = createDecoder(schema, projectEnvelope(schema))(record) as typeof full;

@@ -22,7 +22,7 @@ const longAsBigInt = avro.types.LongType.__with({
 
 /** Builds the type of one schema. Its registry of names must be its own: names repeat over ids. */
 function compile(schema: AvroSchema): avro.Type {
-  return avro.Type.forSchema(schema as avro.Schema, {
+  return avro.Type.forSchema(withoutDefaults(schema), {
     registry: {},
     wrapUnions: 'never',
     typeHook: (candidate: avro.Schema, options: avro.ForSchemaOptions) => {
@@ -34,6 +34,17 @@ function compile(schema: AvroSchema): avro.Type {
       return undefined;
     },
   });
+}
+
+/**
+ * The schema as decoding needs it. Defaults are for fields that a writer did not have, and a reader
+ * of ours has none such; and JSON has no way to write some, as of a column that is infinite by
+ * default, so that the schema would not compile.
+ */
+function withoutDefaults(schema: AvroSchema): avro.Schema {
+  return JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+    key === 'default' ? undefined : value,
+  ) as avro.Schema;
 }
 
 /** Why avsc gave up, in words that cannot hold a value of the row. */

@@ -19,7 +19,8 @@ import { sinkError } from '../sink/clickhouse-error.ts';
 import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
 import { guardAgainstFlood } from '../sink/flood-guard.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
-import { isTableTopic } from '../source/table-topic.ts';
+import { withholdMasked } from '../sink/withhold-masked.ts';
+import { isTableTopic, mayBeTopicOf } from '../source/table-topic.ts';
 import { createKafka } from '../source/kafka-client.ts';
 import { createKafkaDeadLetters } from '../source/kafka-dead-letters.ts';
 import { createKafkaSource } from '../source/kafka-source.ts';
@@ -109,25 +110,33 @@ async function main(): Promise<never> {
     const kafka = createKafka({ clientId: 'tributary', brokers: config.kafkaBrokers, log });
     const letters = createKafkaDeadLetters(kafka, log);
     const deadLetters = guardAgainstFlood(
-      {
-        async write(letter, abandon) {
-          const { topic, partition, offset } = letter.record;
-          log.error(
-            { topic, partition, offset: offset.toString(), code: letter.error.code },
-            'record set aside as dead letter',
-          );
-          metrics.deadLetters.inc({ topic, code: letter.error.code });
-          failpoint('before-dead-letter');
-          const letterOffset = await letters.write(letter, abandon);
-          failpoint('between-dead-letter-stores');
-          await retry(() => recordDeadLetter(client, letter, letterOffset), {
-            policy: UNTIL_STOPPED,
-            signal: abandon,
-            log,
-            what: 'listing a dead letter',
-          });
+      withholdMasked(
+        {
+          async write(letter, abandon) {
+            const { topic, partition, offset } = letter.record;
+            log.error(
+              { topic, partition, offset: offset.toString(), code: letter.error.code },
+              'record set aside as dead letter',
+            );
+            metrics.deadLetters.inc({ topic, code: letter.error.code });
+            failpoint('before-dead-letter');
+            const letterOffset = await letters.write(letter, abandon);
+            failpoint('between-dead-letter-stores');
+            await retry(() => recordDeadLetter(client, letter, letterOffset), {
+              policy: UNTIL_STOPPED,
+              signal: abandon,
+              log,
+              what: 'listing a dead letter',
+            });
+          },
         },
-      },
+        (topic) =>
+          catalog.sources.some(({ name, masks }) =>
+            masks.some(
+              ({ pattern, how }) => how !== 'keep' && mayBeTopicOf(topic, name, pattern.table),
+            ),
+          ),
+      ),
       { letters: config.deadLetterLimit, windowMs: config.deadLetterWindowSeconds * 1_000 },
     );
     const freshness = new FreshnessRecorder(client, `${hostname()}:${process.pid}`, log);

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { Secret } from '#runtime/config.ts';
+import type { ColumnRules } from './column-rules.ts';
+import { MASK_KEY_VARIABLE } from './mask.ts';
 import type { PostgresAddress } from './postgres-address.ts';
-import type { ColumnPattern, TablePattern } from './table-pattern.ts';
+import type { TablePattern } from './table-pattern.ts';
 
 /** Databases of the warehouse that a source cannot be named after. */
 export const RESERVED_NAMES: readonly string[] = [
@@ -92,6 +94,23 @@ const sourceEntry = z.strictObject({
         'knows the table need no line: a column keeps the name under which it was first seen.',
       examples: [{ 'public.users': { email: 'primary_email' } }],
     }),
+  mask: z
+    .record(
+      z.string().meta({
+        description: 'schema.table.column, with the wildcards and quotes of `tables`.',
+        examples: ['public.users.email'],
+      }),
+      z.enum(['drop', 'hash', 'redact', 'keep']),
+    )
+    .optional()
+    .meta({
+      description:
+        'Columns whose values must not reach the warehouse: `drop` leaves the column out, `redact` ' +
+        'puts *** in place of its values, `hash` a keyed hash, the same for the same value, so ' +
+        `that joins still work (its key is in ${MASK_KEY_VARIABLE}). The first line that matches ` +
+        'a column decides; `keep` makes an exception of what later lines match.',
+      examples: [{ 'public.users.email': 'hash', 'public.*.password': 'drop' }],
+    }),
   contract: z
     .array(
       z.string().meta({
@@ -121,7 +140,7 @@ export const catalogDocument = z
   });
 
 /** One Postgres database, captured by one connector. */
-export interface Source {
+export interface Source extends ColumnRules {
   readonly name: string;
   /** URL with the capture role's credentials. */
   readonly url: Secret;
@@ -131,12 +150,8 @@ export interface Source {
   readonly address: Omit<PostgresAddress, 'password'>;
   readonly tables: readonly TablePattern[];
   readonly exclude: readonly TablePattern[];
-  /** Columns kept as exact text although ClickHouse has a type for them. */
-  readonly textColumns: readonly ColumnPattern[];
   /** By `schema.table` names at the source by published names. */
   readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
-  /** Columns that must not go, by their published names. */
-  readonly contract: readonly ColumnPattern[];
 }
 
 /** Everything Tributary was told to carry. */

@@ -4,6 +4,7 @@ import { Secret } from '#runtime/config.ts';
 import { catalogDocument, type Catalog, type Source } from './catalog.ts';
 import { catalogInvalid, type CatalogProblem } from './catalog-problem.ts';
 import { interpolate } from './interpolate.ts';
+import { MASK_KEY_VARIABLE, MIN_MASK_KEY_LENGTH, type MaskRule } from './mask.ts';
 import { explainShapeIssue, explainUnknownKey } from './shape-problem.ts';
 import { parsePostgresUrl } from './postgres-address.ts';
 import { BadTablePattern, parseColumnPattern, parseTablePattern } from './table-pattern.ts';
@@ -89,6 +90,29 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
     const exclude = patternsOf('exclude', tablePattern);
     const textColumns = patternsOf('text_columns', parseColumnPattern);
     const contract = patternsOf('contract', parseColumnPattern);
+    const masks = maskEntries(entry['mask']).flatMap(([pattern, how]): MaskRule[] => {
+      const offset = offsetOfKey(document, [...place, 'mask'], pattern);
+      try {
+        return [{ pattern: parseColumnPattern(pattern, lines.linePos(offset).line), how }];
+      } catch (error) {
+        if (!(error instanceof BadTablePattern)) throw error;
+        report(offset, error.message, error.fix);
+        return [];
+      }
+    });
+    const hashes = masks.some(({ how }) => how === 'hash');
+    const maskKey = env[MASK_KEY_VARIABLE];
+    if (hashes) {
+      variables.push(MASK_KEY_VARIABLE);
+      if (maskKey === undefined || maskKey.length < MIN_MASK_KEY_LENGTH) {
+        report(
+          at([...place, 'mask']),
+          `\`hash\` takes a key, and ${MASK_KEY_VARIABLE} ${maskKey === undefined ? 'is not set' : 'is too short'}`,
+          `Set ${MASK_KEY_VARIABLE} to at least ${MIN_MASK_KEY_LENGTH} random characters (openssl rand -hex 32), and keep it: with another key hashes no longer match those from before.`,
+        );
+        continue;
+      }
+    }
     if (typeof url !== 'string') continue;
     const resolved = interpolate(url, env);
     variables.push(...resolved.variables);
@@ -114,10 +138,12 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       textColumns,
       renames: renamesOf(entry['renames']),
       contract,
+      masks,
+      maskKey: hashes && maskKey !== undefined ? new Secret(maskKey) : undefined,
     });
   }
   if (problems.length > 0) throw catalogInvalid(path, problems);
-  return { path, sources, variables };
+  return { path, sources, variables: [...new Set(variables)] };
 }
 
 function renamesOf(value: unknown): Map<string, Map<string, string>> {
@@ -126,6 +152,12 @@ function renamesOf(value: unknown): Map<string, Map<string, string>> {
   return new Map(
     Object.entries(tables).map(([table, names]) => [table, new Map(Object.entries(names))]),
   );
+}
+
+/** The lines of `mask` that have the right shape, in their order. */
+function maskEntries(value: unknown): [string, MaskRule['how']][] {
+  const shape = z.record(z.string(), z.enum(['drop', 'hash', 'redact', 'keep']).catch('keep'));
+  return Object.entries(shape.safeParse(value).data ?? {});
 }
 
 /** The source entries that are maps, whatever else is wrong with them. */

@@ -66,7 +66,7 @@ export function parseTablePattern(text: string): TablePattern {
  *
  * @throws BadTablePattern
  */
-export function parseColumnPattern(text: string): ColumnPattern {
+export function parseColumnPattern(text: string, line?: number): ColumnPattern {
   const [schema, table, column, ...more] = namesOf(text, 'column');
   if (schema === undefined || table === undefined || column === undefined || more.length > 0) {
     throw new BadTablePattern(
@@ -74,7 +74,7 @@ export function parseColumnPattern(text: string): ColumnPattern {
       'Write all three, for example public.contracts.valid_to. A name with a dot in it needs double quotes.',
     );
   }
-  return { table: { text, schema, table }, column };
+  return { table: { text, schema, table, ...(line === undefined ? {} : { line }) }, column };
 }
 
 /** The pattern that means one column alone. */
@@ -159,6 +159,26 @@ export function tableIncludeList(source: {
 }): string {
   const excluded = source.exclude.map((pattern) => `(?!${qualifiedRegex(pattern)}$)`).join('');
   return source.tables.map((pattern) => `(?-i)${excluded}${qualifiedRegex(pattern)}`).join(',');
+}
+
+/**
+ * Value of Debezium's `column.exclude.list`: the columns whose first matching rule says `drop`.
+ * Empty when there are none.
+ */
+export function columnExcludeList(
+  rules: readonly { readonly pattern: ColumnPattern; readonly how: string }[],
+): string {
+  const regex = ({ table, column }: ColumnPattern) =>
+    String.raw`${qualifiedRegex(table)}\.${regexOf(column)}`;
+  return rules
+    .flatMap(({ pattern, how }, index) => {
+      if (how !== 'drop') return [];
+      const earlier = rules.slice(0, index).filter((rule) => rule.how !== 'drop');
+      return [
+        `(?-i)${earlier.map((rule) => `(?!${regex(rule.pattern)}$)`).join('')}${regex(pattern)}`,
+      ];
+    })
+    .join(',');
 }
 
 function qualifiedRegex(pattern: TablePattern): string {

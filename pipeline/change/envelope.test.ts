@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
 import { messageCode } from '#runtime/errors.ts';
 import { commitLsnOf, readEnvelope, type Envelope } from './envelope.ts';
-import { isUnavailable } from './row-image.ts';
-
-const UNAVAILABLE = '__debezium_unavailable_value';
+import { isUnavailable, UNAVAILABLE } from './row-image.ts';
 
 function envelope(op: string, parts: Partial<Envelope>): Envelope {
   return {

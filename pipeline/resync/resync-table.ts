@@ -3,7 +3,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import pg from 'pg';
 import { TributaryError } from '#runtime/errors.ts';
 import type { Source } from '../catalog/catalog.ts';
-import { matchesColumn } from '../catalog/table-pattern.ts';
+import { tableRules } from '../catalog/column-rules.ts';
 import type { Offset } from '../change/offset.ts';
 import { parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
 import { FIRST_EPOCH, type Epoch } from '../change/version.ts';
@@ -15,7 +15,8 @@ import { quoteName } from '../sink/identifier.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
 import { sourceColumns } from '../verify/table-shape.ts';
-import { copyText } from './copy-text.ts';
+import { copyText, maskedText, typeOf } from './copy-text.ts';
+import { hashFields } from './hash-fields.ts';
 import type { Resync, ResyncLedger } from './ledger.ts';
 import { planFromSource } from './source-plan.ts';
 import { openSourceCopy, readStorageId, type SourceCopy } from './source-copy.ts';
@@ -82,7 +83,7 @@ const NEAR_TRANSACTIONS = 1 << 20;
  * the pipeline has to know the snapshot before it goes on: it waits at a marker in the topic for the
  * moment that takes.
  *
- * @throws TributaryError `RESYNC_FAILED`, `SOURCE_UNAVAILABLE`, `SINK_UNAVAILABLE`,
+ * @throws TributaryError `RESYNC_FAILED`, `MASK_REFUSED`, `SOURCE_UNAVAILABLE`, `SINK_UNAVAILABLE`,
  * `BROKER_UNAVAILABLE`; the abort reason
  */
 export async function resyncTable(target: ResyncTarget, parts: ResyncParts): Promise<ResyncResult> {
@@ -121,7 +122,7 @@ async function resyncOnce(
     let rows = 0;
     for await (const piece of copy.rows(plan.texts)) {
       signal.throwIfAborted();
-      await staged.insert(plan.copied, piece);
+      await staged.insert(plan.copied, plan.mask(piece));
       rows += countRows(piece);
     }
     await copy.close();
@@ -167,18 +168,19 @@ interface CopyPlan {
   /** Stored names of the columns that are copied, and the SQL that prints each. */
   readonly copied: readonly string[];
   readonly texts: readonly string[];
+  /** Hashes what is to be hashed in a piece of tab-separated values. */
+  readonly mask: (piece: Buffer) => Buffer;
 }
 
 async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyPlan> {
   const { source, schema, table } = target;
   const storage = storageName({ source: source.name, relation: relationName(schema, table) });
   const columns = await sourceColumns(parts.database, { source: source.name, schema, table });
+  const rules = tableRules(source, { schema, table });
   let stored = await storedColumns(parts.warehouse, storage);
   if (stored.length === 0) {
-    const isTextColumn = (column: string) =>
-      source.textColumns.some((pattern) => matchesColumn(pattern, { schema, table, column }));
     await parts.sink.prepare(
-      planFromSource({ source: source.name, schema, table, columns, isTextColumn }),
+      planFromSource({ source: source.name, schema, table, columns, rules }),
     );
     stored = await storedColumns(parts.warehouse, storage);
   }
@@ -189,11 +191,14 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
   const copied = columns.flatMap((column) => {
     const name = storedOf.get(published.get(column.name) ?? column.name) ?? column.name;
     const type = types.get(name);
+    const mask =
+      rules.maskOf(column.name) ?? rules.maskOf(published.get(column.name) ?? column.name);
     // A column that no change has told of yet comes with the next one.
-    if (type === undefined) return [];
-    const { type: pgType, element } = column;
-    const sourceType = { name: pgType, ...(element === null ? {} : { element }) };
-    return [{ name, text: copyText(type, sourceType, pg.escapeIdentifier(column.name)) }];
+    if (type === undefined || mask === 'drop') return [];
+    const value = pg.escapeIdentifier(column.name);
+    const text =
+      mask === undefined ? copyText(type, typeOf(column), value) : maskedText(mask, column);
+    return [{ name, text, isHashed: mask === 'hash' }];
   });
   const lacking = stored.filter(
     ({ name, isKey }) => isKey && !copied.some((column) => column.name === name),
@@ -210,6 +215,14 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
     stored,
     copied: copied.map(({ name }) => name),
     texts: copied.map(({ text }) => text),
+    mask: copied.some(({ isHashed }) => isHashed)
+      ? (piece) =>
+          hashFields(
+            piece,
+            copied.map(({ isHashed }) => isHashed),
+            rules.hash,
+          )
+      : (piece) => piece,
   };
 }
 

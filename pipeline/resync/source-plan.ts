@@ -1,4 +1,5 @@
 import type { AvroAnnotated, AvroSchema } from '../avro/avro-schema.ts';
+import type { TableRules } from '../catalog/column-rules.ts';
 import { planTable, type TablePlan } from '../transform/table-plan.ts';
 import type { SourceColumn } from '../verify/table-shape.ts';
 
@@ -10,16 +11,16 @@ const NO_SCHEMA_ID = 0;
  * schemas are those that the connector would register, so that the plan is the one its first record
  * would make.
  *
- * @throws TributaryError `KEY_MISSING`
+ * @throws TributaryError `KEY_MISSING`, `MASK_REFUSED`
  */
 export function planFromSource(input: {
   source: string;
   schema: string;
   table: string;
   columns: readonly SourceColumn[];
-  isTextColumn: (column: string) => boolean;
+  rules: TableRules;
 }): TablePlan {
-  const { source, schema, table, columns, isTextColumn } = input;
+  const { source, schema, table, columns, rules } = input;
   const fields = columns.map((column) => {
     const type = columnSchema(column);
     return { name: column.name, type: column.notNull ? type : ['null', type] };
@@ -50,7 +51,7 @@ export function planFromSource(input: {
       { name: 'op', type: 'string' },
     ]),
     schemaId: NO_SCHEMA_ID,
-    isTextColumn,
+    rules,
   } as Parameters<typeof planTable>[0]);
 }
 

@@ -107,6 +107,11 @@ export const ERROR_CODES = {
     meaning: 'A table has no primary key, so its rows cannot be told apart in the warehouse.',
     fix: 'Add a primary key, or leave the table out of `tables:` in tributary.yaml.',
   },
+  MASK_REFUSED: {
+    disposition: 'halt',
+    meaning: 'A column cannot be masked in the way that the catalog says.',
+    fix: 'Correct the line under `mask:` in tributary.yaml: a key can only be hashed; an array or a floating-point number only dropped or redacted.',
+  },
   KEY_CHANGED: {
     disposition: 'halt',
     meaning:

@@ -11,6 +11,7 @@ const plans = [0, 1].map((schemaId): TablePlan => ({
   relation: 't',
   columns: [],
   gone: new Set<string>(),
+  isDropped: () => false,
   isInContract: () => false,
   schemaId,
 }));

@@ -144,7 +144,9 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
   }
   const planned = new Set(plan.columns.map((column) => column.stored));
   const own = new Set<string>(OWN_COLUMNS.map((column) => column.name));
-  const others = current.filter(({ name }) => !planned.has(name) && !own.has(name));
+  const others = current.filter(
+    ({ name }) => !planned.has(name) && !own.has(name) && !plan.isDropped(name),
+  );
   for (const { name, type } of others) {
     if (plan.gone.has(name) && plan.isInContract(name)) {
       throw new TributaryError(

@@ -3,8 +3,15 @@ import type { Consumer, Kafka, KafkaMessage, Producer } from 'kafkajs';
 import { TributaryError } from '#runtime/errors.ts';
 import { parseOffset, type Offset } from '../change/offset.ts';
 import { REPLAY_HEADER } from '../change/replay.ts';
-import { DEAD_LETTER_TOPIC, headersOfRecord, LETTER_PARTITION } from './kafka-dead-letters.ts';
+import { headersOfRecord } from './kafka-dead-letters.ts';
 import { brokerError } from './kafka-client.ts';
+
+/** Where a record stands in Kafka. */
+interface Place {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: Offset;
+}
 
 /** A letter to send back to where its record came from. */
 export interface LetterToReplay {
@@ -13,8 +20,8 @@ export interface LetterToReplay {
   readonly partition: number;
   /** Offset that the record had at first, before any replay. */
   readonly firstOffset: Offset;
-  /** Where the dead-letter topic holds it. */
-  readonly letterOffset: Offset;
+  /** Where it is read: in the dead-letter topic, or, of a letter without bytes, where it was. */
+  readonly heldAt: Place;
 }
 
 /** After so long without a letter, in milliseconds, the broker is given up. */
@@ -28,48 +35,56 @@ const FETCH_BYTES = 18 * 1024 * 1024;
  * a header tells the first offset (`pipeline/change/replay.ts`).
  *
  * @param onReplayed - called, and waited for, after each; `offset` is the record's new one
- * @throws TributaryError `DEAD_LETTER_UNKNOWN` when a letter is no longer in the topic, before
- * anything is sent; `BROKER_UNAVAILABLE`
+ * @throws TributaryError `DEAD_LETTER_UNKNOWN` when a letter is no longer in its topic, before
+ * anything of that topic is sent; `BROKER_UNAVAILABLE`
  */
 export async function replayLetters<Letter extends LetterToReplay>(
   kafka: Kafka,
   letters: readonly Letter[],
   onReplayed: (letter: Letter, offset: Offset) => Promise<void>,
 ): Promise<void> {
-  if (letters.length === 0) return;
-  const wanted = new Map<string, Letter[]>();
-  for (const letter of letters) {
-    const offset = letter.letterOffset.toString();
-    wanted.set(offset, [...(wanted.get(offset) ?? []), letter]);
-  }
-  const offsets = letters.map(({ letterOffset }) => letterOffset).sort((a, b) => (a < b ? -1 : 1));
-  const [first] = offsets;
-  const last = offsets.at(-1);
-  if (first === undefined || last === undefined) return;
   const producer = kafka.producer({ idempotent: true, allowAutoTopicCreation: false });
-  const groupId = `tributary-replay-${randomUUID()}`;
-  const consumer = kafka.consumer({
-    groupId,
-    maxBytesPerPartition: FETCH_BYTES,
-    maxBytes: FETCH_BYTES,
-    maxWaitTimeInMs: 100,
-  });
   try {
-    await checkRange(kafka, first, last);
     await producer.connect();
-    await consumer.connect();
-    await consumer.subscribe({ topic: DEAD_LETTER_TOPIC });
-    await readUntil(consumer, { first, last }, async (message) => {
-      for (const letter of wanted.get(message.offset) ?? []) {
-        await onReplayed(letter, await send(producer, letter, message));
-      }
-    });
+    for (const held of byPartition(letters)) {
+      const letterAt = new Map(held.letters.map((letter) => [letter.heldAt.offset, letter]));
+      await readRange(kafka, held, async (message) => {
+        const letter = letterAt.get(parseOffset(message.offset));
+        if (letter !== undefined) await onReplayed(letter, await send(producer, letter, message));
+      });
+    }
   } catch (error) {
     throw brokerError(error, 'replaying dead letters');
   } finally {
-    await Promise.allSettled([consumer.disconnect(), producer.disconnect()]);
-    await removeGroup(kafka, groupId);
+    await producer.disconnect();
   }
+}
+
+/** Part of a partition, both ends included. */
+interface Range {
+  readonly topic: string;
+  readonly partition: number;
+  readonly first: Offset;
+  readonly last: Offset;
+}
+
+/** Letters by the partition that holds them. */
+function byPartition<Letter extends LetterToReplay>(
+  letters: readonly Letter[],
+): (Range & { readonly letters: readonly Letter[] })[] {
+  const groups = new Map<string, Letter[]>();
+  for (const letter of letters) {
+    const name = `${letter.heldAt.topic}/${letter.heldAt.partition}`;
+    groups.set(name, [...(groups.get(name) ?? []), letter]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const places = group.map(({ heldAt }) => heldAt).sort((a, b) => (a.offset < b.offset ? -1 : 1));
+    const [first] = places;
+    const last = places.at(-1);
+    return first === undefined || last === undefined
+      ? []
+      : [{ ...first, first: first.offset, last: last.offset, letters: group }];
+  });
 }
 
 async function send(
@@ -95,15 +110,38 @@ async function send(
   return parseOffset(sent?.baseOffset ?? '');
 }
 
-/** Reads the letters from `first` to `last`, one after the other. */
+/** Reads a range, one record after the other. */
+async function readRange(
+  kafka: Kafka,
+  range: Range,
+  onMessage: (message: KafkaMessage) => Promise<void>,
+): Promise<void> {
+  await checkRange(kafka, range);
+  const groupId = `tributary-replay-${randomUUID()}`;
+  const consumer = kafka.consumer({
+    groupId,
+    maxBytesPerPartition: FETCH_BYTES,
+    maxBytes: FETCH_BYTES,
+    maxWaitTimeInMs: 100,
+  });
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topic: range.topic });
+    await readUntil(consumer, range, onMessage);
+  } finally {
+    await consumer.disconnect();
+    await removeGroup(kafka, groupId);
+  }
+}
+
 async function readUntil(
   consumer: Consumer,
-  { first, last }: { first: Offset; last: Offset },
+  { topic, partition: wanted, first, last }: Range,
   onMessage: (message: KafkaMessage) => Promise<void>,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const giveUp = () =>
-      reject(new TributaryError('BROKER_UNAVAILABLE', 'the dead-letter topic gives no letters'));
+      reject(new TributaryError('BROKER_UNAVAILABLE', `the topic ${topic} gives no records`));
     let patience = setTimeout(giveUp, PATIENCE_MS);
     const settle = (act: () => void) => {
       clearTimeout(patience);
@@ -113,8 +151,8 @@ async function readUntil(
     consumer
       .run({
         autoCommit: false,
-        eachMessage: async ({ message }) => {
-          if (done) return;
+        eachMessage: async ({ partition, message }) => {
+          if (done || partition !== wanted) return;
           clearTimeout(patience);
           try {
             await onMessage(message);
@@ -134,24 +172,20 @@ async function readUntil(
       .catch((error: unknown) =>
         settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
       );
-    consumer.seek({
-      topic: DEAD_LETTER_TOPIC,
-      partition: LETTER_PARTITION,
-      offset: first.toString(),
-    });
+    consumer.seek({ topic, partition: wanted, offset: first.toString() });
   });
 }
 
-async function checkRange(kafka: Kafka, first: Offset, last: Offset): Promise<void> {
+async function checkRange(kafka: Kafka, { topic, partition, first, last }: Range): Promise<void> {
   const admin = kafka.admin();
   try {
     await admin.connect();
-    const ends = await admin.fetchTopicOffsets(DEAD_LETTER_TOPIC);
-    const held = ends.find(({ partition }) => partition === LETTER_PARTITION);
+    const ends = await admin.fetchTopicOffsets(topic);
+    const held = ends.find((end) => end.partition === partition);
     if (held === undefined || first < BigInt(held.low) || last >= BigInt(held.high)) {
       throw new TributaryError(
         'DEAD_LETTER_UNKNOWN',
-        `the topic ${DEAD_LETTER_TOPIC} does not hold offsets ${first} to ${last}`,
+        `the topic ${topic} does not hold offsets ${first} to ${last} of partition ${partition}`,
       );
     }
   } finally {

@@ -1,3 +1,4 @@
+import { NO_COLUMN_RULES, tableRules } from '../catalog/column-rules.ts';
 import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
 import pg from 'pg';
@@ -62,7 +63,7 @@ export class MirroredTable {
       },
       valueSchema: envelopeSchema(table, fields),
       schemaId: 1,
-      isTextColumn: () => false,
+      rules: tableRules(NO_COLUMN_RULES, { schema: 'public', table }),
     });
     const mirrored = new MirroredTable(source, warehouse, plan);
     for (const statement of createTable(plan).statements) {

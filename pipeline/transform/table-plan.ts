@@ -7,7 +7,10 @@ import {
   type AvroSchema,
 } from '../avro/avro-schema.ts';
 import { ENVELOPE_FIELDS, SOURCE_FIELDS } from '../change/envelope.ts';
+import type { TableRules } from '../catalog/column-rules.ts';
+import type { Mask } from '../catalog/mask.ts';
 import { columnTypeOf, jsonTextOf, type ColumnType } from './column-type.ts';
+import { canBeHashed, maskedType } from './masked-type.ts';
 
 /** Columns that Tributary adds to the change log and the current table, in this order. */
 export const OWN_COLUMNS = [
@@ -79,6 +82,8 @@ export interface TablePlan {
   readonly columns: readonly PlannedColumn[];
   /** Published names of columns that the source no longer has. */
   readonly gone: ReadonlySet<string>;
+  /** Whether the catalog says to drop a column, by its published name. */
+  readonly isDropped: (column: string) => boolean;
   /** Whether analysts rely on a column, by its published name (`contract` in the catalog). */
   readonly isInContract: (column: string) => boolean;
   /** Value schema that this plan was made from; for the schema history. */
@@ -99,7 +104,7 @@ export function relationName(schema: string, table: string): string {
  * Plans the storage of a table from the schemas of its records.
  *
  * @throws TributaryError `KEY_MISSING` without a key schema, `ENVELOPE_UNEXPECTED` for a value
- * schema that is not an envelope, or a key of another table
+ * schema that is not an envelope, or a key of another table, `MASK_REFUSED`
  */
 export function planTable(input: {
   source: string;
@@ -108,11 +113,9 @@ export function planTable(input: {
   keySchema: AvroSchema | null;
   valueSchema: AvroSchema;
   schemaId: number;
-  /** Whether the catalog wants a column as exact text. */
-  isTextColumn: (column: string) => boolean;
+  rules: TableRules;
   /** How columns are published; without it under their own names. */
   published?: PublishedColumns;
-  isInContract?: (column: string) => boolean;
 }): TablePlan {
   const keyFields = new Set(keyFieldsOf(input.keySchema));
   if (keyFields.size === 0) {
@@ -121,8 +124,9 @@ export function planTable(input: {
       `${input.source}: ${input.schema}.${input.table} has no primary key`,
     );
   }
-  const { fields } = rowSchemaOf(input.valueSchema);
-  const fieldNames = new Set(fields.map(({ name }) => name));
+  const { rules } = input;
+  const all = rowSchemaOf(input.valueSchema).fields;
+  const fieldNames = new Set(all.map(({ name }) => name));
   if (![...keyFields].every((name) => fieldNames.has(name))) {
     throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key has columns that the row has not');
   }
@@ -130,14 +134,23 @@ export function planTable(input: {
     const name = sourceNameOf(field);
     return input.published?.names.get(name) ?? name;
   };
+  // A column that was renamed since stays masked.
+  const maskOf = (field: AvroField) =>
+    rules.maskOf(sourceNameOf(field)) ?? rules.maskOf(published(field));
+  const fields = all.filter((field) => keyFields.has(field.name) || maskOf(field) !== 'drop');
   const stored = storedNames(fields.map(published));
   const columns = fields.map((field): PlannedColumn => {
     const { nullable } = unwrapNullable(field.type);
     const sourceName = sourceNameOf(field);
     const name = published(field);
     const isKey = keyFields.has(field.name);
-    const keptAsText = input.isTextColumn(sourceName);
-    const type = columnTypeOf(field.type, keptAsText, isKey);
+    const mask = maskOf(field);
+    if (mask !== undefined) refuseMask(input, sourceName, field, mask, isKey);
+    const keptAsText = rules.isText(sourceName);
+    const type =
+      mask === undefined
+        ? columnTypeOf(field.type, keptAsText, isKey)
+        : maskedType(field.type, mask, rules.hash);
     return {
       name,
       sourceName,
@@ -157,9 +170,33 @@ export function planTable(input: {
     relation: relationName(input.schema, input.table),
     columns,
     gone: input.published?.gone ?? new Set(),
-    isInContract: input.isInContract ?? (() => false),
+    isDropped: (column) => rules.maskOf(column) === 'drop',
+    isInContract: rules.isInContract,
     schemaId: input.schemaId,
   };
+}
+
+/** @throws TributaryError `MASK_REFUSED` for a mask that would make one row of many, or cannot be */
+function refuseMask(
+  { source, schema, table }: { source: string; schema: string; table: string },
+  column: string,
+  field: AvroField,
+  mask: Mask,
+  isKey: boolean,
+): void {
+  const refuse = (why: string) => {
+    throw new TributaryError(
+      'MASK_REFUSED',
+      `${source}: ${schema}.${table}, column ${column}: \`${mask}\` ${why}`,
+    );
+  };
+  if (isKey && mask !== 'hash')
+    refuse('would leave nothing to tell the rows of the table apart by');
+  if (mask === 'hash' && !canBeHashed(field.type)) {
+    refuse(
+      'takes a type whose equal values have one text, not an array or a floating-point number',
+    );
+  }
 }
 
 /** Name of the column at the source; Avro allows fewer characters in its field names. */

@@ -61,6 +61,8 @@ export interface Incomparable {
   readonly problem: string;
   /** Whether the warehouse has the table. */
   readonly inWarehouse: boolean;
+  /** Columns of the key, where that is why: the two sides are not meant to share it. */
+  readonly maskedKey?: readonly string[];
 }
 
 interface ViewColumn {
@@ -104,12 +106,14 @@ export async function listTables(source: pg.Client): Promise<{ schema: string; t
 /**
  * Finds out what can be compared of a table.
  *
+ * @param isMasked - whether the warehouse has other values of a column on purpose, or none
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */
 export async function readShape(
   table: SourceTable,
   source: pg.Client,
   warehouse: ClickHouseClient,
+  isMasked: (column: string) => boolean = () => false,
 ): Promise<TableShape | Incomparable> {
   const view = relationName(table.schema, table.table);
   const types = new Map(
@@ -117,20 +121,25 @@ export async function readShape(
   );
   const known = await knownColumns(warehouse, table);
   const published = new Map(known.map((column) => [column.name, column.published]));
-  const columns = (await sourceColumns(source, table))
+  const all = await sourceColumns(source, table);
+  const masked = all.filter(({ name }) => isMasked(name) || isMasked(published.get(name) ?? name));
+  const columns = all
+    .filter((column) => !masked.includes(column))
     .map((column) => ({ ...column, published: published.get(column.name) ?? column.name }))
     // Not every version of Postgres publishes generated columns.
     .filter(({ published, generated }) => !generated || types.has(published));
   const problem = (text: string): Incomparable => ({ problem: text, inWarehouse: types.size > 0 });
   if (types.size === 0) return problem('the warehouse has no such table');
   const lacking = columns.filter(({ published }) => !types.has(published)).map(({ name }) => name);
+  const hashed = masked.filter(({ keyPlace }) => keyPlace !== null).map(({ name }) => name);
+  if (hashed.length > 0) return { ...problem('its key is masked'), maskedKey: hashed };
   if (lacking.length > 0) return problem(`the warehouse lacks columns: ${lacking.join(', ')}`);
   const keyColumns = columns
     .filter(({ keyPlace }) => keyPlace !== null)
     .sort((a, b) => (a.keyPlace ?? 0) - (b.keyPlace ?? 0));
   if (keyColumns.length === 0) return problem('the table has no primary key');
   const compared: ComparedColumn[] = [];
-  const notCompared: string[] = [];
+  const notCompared = masked.map(({ name }) => `${name} (masked)`);
   for (const column of columns) {
     const texts = comparedColumn(column, types.get(column.published) ?? '');
     if (texts === undefined) notCompared.push(`${column.name} (${column.castTo})`);

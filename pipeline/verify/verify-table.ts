@@ -28,11 +28,13 @@ export interface TableComparison extends SourceTable {
   readonly undecided: number;
   /** Columns that cannot be compared, with their types. */
   readonly notCompared: readonly string[];
+  /** Set when nothing is said of the table, and nothing can be, e.g. because its key is masked. */
+  readonly notComparable?: string;
   /** Set when the two could not be compared, e.g. because the warehouse has no such table yet. */
   readonly problem?: string;
 }
 
-/** Whether both sides hold the same rows. */
+/** Whether both sides hold the same rows, as far as they can be compared. */
 export function agrees(comparison: TableComparison): boolean {
   const { missing, surplus, different, problem, cut } = comparison;
   return problem === undefined && !cut && missing + surplus + different === 0;
@@ -40,6 +42,8 @@ export function agrees(comparison: TableComparison): boolean {
 
 /** How to compare. */
 export interface VerifyOptions {
+  /** Whether the warehouse has other values of a column on purpose, or none. */
+  readonly isMasked?: (column: string) => boolean;
   /** Lets writes go on meanwhile; without it the warehouse is taken as it is. */
   readonly catchUp?: CatchUp;
   /** Whether differences carry the values of both sides. */
@@ -61,16 +65,19 @@ export async function verifyTable(
   options: VerifyOptions,
 ): Promise<TableComparison> {
   await prepareSession(source);
-  let shape = await readShape(table, source, warehouse);
+  let shape = await readShape(table, source, warehouse, options.isMasked);
   if ('problem' in shape) {
     const sourceRows = await countRows(source, table);
     const nothing = nothingCompared(table, sourceRows);
+    if (shape.maskedKey !== undefined) {
+      return { ...nothing, notComparable: `its key is masked (${shape.maskedKey.join(', ')})` };
+    }
     // The warehouse makes a table with its first row: none of it is what an empty table looks like.
     if (sourceRows === 0 && !shape.inWarehouse) return nothing;
     // A table or column that is new may be on its way.
     const { problem, inWarehouse } = shape;
     if (options.catchUp !== undefined && (await inTime(options.catchUp))) {
-      shape = await readShape(table, source, warehouse);
+      shape = await readShape(table, source, warehouse, options.isMasked);
     }
     if ('problem' in shape) return { ...nothing, missing: inWarehouse ? 0 : sourceRows, problem };
   }
