@@ -34,7 +34,7 @@ export async function connectSources(options: {
   const reports = await Promise.all(
     catalog.sources.map(async (source) => {
       await writeSourceSecrets(secretsDir, source.name, source.url);
-      return prepared(source, adminUrls.get(source.name), {
+      return prepareSource(source, adminUrls.get(source.name), {
         catalogPath: catalog.path,
         connectorExists: live.has(captureNames(source.name).connector),
       });
@@ -57,7 +57,7 @@ export async function connectSources(options: {
 }
 
 /** Preflight, after making what is missing where the role at hand is allowed to. */
-async function prepared(
+export async function prepareSource(
   source: Source,
   adminUrl: Secret | undefined,
   context: Parameters<typeof preflight>[1],

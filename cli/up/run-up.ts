@@ -62,6 +62,10 @@ export async function runUp(options: UpOptions): Promise<void> {
     },
     'tributary-up',
   );
+  const ownDatabases = async () => {
+    const databases = shop ? await shopDatabases(settings) : new Map<never, never>();
+    return new Map([...databases].map(([name, { ownAdminUrl }]) => [name, ownAdminUrl]));
+  };
   const began = Date.now();
   const stack = new Stack({
     settings,
@@ -73,12 +77,11 @@ export async function runUp(options: UpOptions): Promise<void> {
       ...shopUrls,
     },
     applyConnectors: async (abort) => {
-      const databases = shop ? await shopDatabases(settings) : new Map<never, never>();
       await connectSources({
         catalog,
         connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
         secretsDir: statePath(settings, 'secrets'),
-        adminUrls: new Map([...databases].map(([name, { ownAdminUrl }]) => [name, ownAdminUrl])),
+        adminUrls: await ownDatabases(),
         signal: abort,
       });
     },
@@ -105,6 +108,7 @@ export async function runUp(options: UpOptions): Promise<void> {
     const sources = watchSources({
       catalog,
       connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
+      adminUrls: await ownDatabases(),
       say: (text) => line.say(text),
       signal: watched,
     });

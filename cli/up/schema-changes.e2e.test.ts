@@ -33,13 +33,20 @@ beforeAll(async () => {
     CREATE TABLE items (id int PRIMARY KEY, price numeric(8,2), code text, n int NOT NULL, old int NOT NULL, level level);
     INSERT INTO items SELECT i, i * 1.25, i::text, i, i, 'low' FROM generate_series(1, 50) i;
     CREATE TABLE promised (id int PRIMARY KEY, total int NOT NULL);
-    INSERT INTO promised VALUES (1, 10)`);
+    INSERT INTO promised VALUES (1, 10);
+    CREATE TABLE events (id int, day date, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+    CREATE TABLE events_2 (LIKE events INCLUDING ALL);
+    INSERT INTO events VALUES (1, '2024-01-01'), (2, '2024-01-31');
+    INSERT INTO events_2 VALUES (3, '2024-02-01'), (4, '2024-02-02'), (5, '2024-02-03');
+    CREATE TABLE leaving (id int PRIMARY KEY);
+    INSERT INTO leaving SELECT generate_series(1, 7)`);
   here = await testPlace('schema', 8_500);
   mkdirSync(here.stateDir, { recursive: true });
   config = join(here.stateDir, 'schema.yaml');
   writeFileSync(
     config,
-    'sources:\n  - name: erp\n    url: ${ERP_URL}\n    tables: [public.*]\n    contract: [public.promised.total]\n',
+    'sources:\n  - name: erp\n    url: ${ERP_URL}\n    tables: [public.*]\n    exclude: [public.events_*]\n    contract: [public.promised.total]\n',
   );
   env = { ...here.env, ERP_URL: adminUrl };
   up = new RunningCli(['up', '--config', config, '--no-services'], env);
@@ -192,4 +199,51 @@ test('a column under contract that goes stops its table and no other', async () 
   await database.query("UPDATE users SET name = 'goes on' WHERE id = 1");
   await becomes("SELECT count() AS n FROM erp.users WHERE name = 'goes on'", [{ n: 1 }]);
   expect(await query('SELECT * FROM erp.promised')).toEqual([{ id: 1, total: 10 }]);
+});
+
+test('what happens to tables and brings no change is noticed: the warehouse follows, or says so', async () => {
+  const changes = (table: string) =>
+    `SELECT change FROM ops.schema_history WHERE table_name = '${table}' AND schema_id = 0
+       AND change != 'table first seen' ORDER BY seen_at`;
+  await becomes('SELECT count() > 4 AS ok FROM ops.source_tables', [{ ok: 1 }]);
+  // A partition that is made holds nothing yet, and its rows stream: nothing to load anew.
+  await database.query(`
+    CREATE TABLE events_3 PARTITION OF events FOR VALUES FROM ('2024-03-01') TO ('2024-04-01');
+    INSERT INTO events VALUES (6, '2024-03-01');
+    ALTER TYPE level RENAME VALUE 'low' TO 'lower';
+    CREATE TABLE joiner (id int PRIMARY KEY);
+    INSERT INTO joiner SELECT generate_series(1, 5);
+    CREATE TABLE keyless (n int);
+    ALTER TABLE leaving RENAME TO left_over`);
+  await becomes('SELECT count() AS n FROM erp.events', [{ n: 3 }]);
+  await becomes(
+    "SELECT countIf(level = 'low') AS low, countIf(level = 'lower') > 0 AS lower FROM erp.items",
+    [{ low: 0, lower: 1 }],
+  );
+  await becomes('SELECT count() AS n FROM erp.left_over', [{ n: 7 }]);
+  await becomes('SELECT count() AS n FROM erp.joiner', [{ n: 5 }]);
+  expect(await query(changes('leaving'))).toEqual([
+    { change: 'table is called public.left_over now; what it held stays here as it was' },
+  ]);
+  await up.says('public.keyless has no primary key');
+
+  await database.query(`
+    ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+    ALTER TABLE events DETACH PARTITION events_1;
+    DROP TABLE left_over`);
+  await becomes(
+    'SELECT id FROM erp.events ORDER BY id',
+    [3, 4, 5, 6].map((id) => ({ id })),
+  );
+  await becomes(changes('left_over'), [
+    { change: 'table was called public.leaving' },
+    { change: 'table was dropped; what the warehouse has of it stays' },
+  ]);
+  expect(await query('SELECT count() AS n FROM erp.left_over')).toEqual([{ n: 7 }]);
+  const asked =
+    "SELECT reason FROM ops.resync_requests WHERE table_name = 'events' GROUP BY reason ORDER BY reason";
+  expect(await query(asked)).toEqual([
+    { reason: 'a partition was attached, which may have rows' },
+    { reason: 'a partition was detached or dropped' },
+  ]);
 });

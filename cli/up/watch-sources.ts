@@ -1,20 +1,24 @@
+import type { Secret } from '#runtime/config.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
 import { watchSlots } from '../../connectors/watch-slots.ts';
 import { watchTasks, type TaskEvent } from '../../connectors/watch-tasks.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
+import { captureNewTables } from './capture-new-tables.ts';
 
 /**
- * Keeps the sources flowing until `signal` aborts: failed connector tasks are restarted, and a slot
- * whose state gets worse or better is told of.
+ * Keeps the sources flowing until `signal` aborts: failed connector tasks are restarted, tables that
+ * the catalog has come to match are captured, and a slot whose state gets worse or better is told of.
  */
 export async function watchSources(options: {
   catalog: Catalog;
   connectUrl: string;
+  /** Databases of our own, by source, which are provisioned as their superuser. */
+  adminUrls: ReadonlyMap<string, Secret>;
   say: (text: string) => void;
   signal: AbortSignal;
 }): Promise<void> {
-  const { catalog, connectUrl, say, signal } = options;
+  const { catalog, connectUrl, adminUrls, say, signal } = options;
   const secrets = catalog.sources.flatMap(({ url, password }) => [url, password]);
   const levels = new Map<string, string>();
   await Promise.all([
@@ -25,6 +29,15 @@ export async function watchSources(options: {
       onEvent: (event) => say(describeEvent(event)),
       signal,
     }),
+    ...catalog.sources.map((source) =>
+      captureNewTables({
+        source,
+        adminUrl: adminUrls.get(source.name),
+        catalogPath: catalog.path,
+        say,
+        signal,
+      }),
+    ),
     watchSlots({
       sources: catalog.sources,
       onLook: (source, look) => {

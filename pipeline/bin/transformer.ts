@@ -6,13 +6,18 @@ import { runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { serveMetrics } from '#runtime/metrics.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { captureNames } from '../../connectors/connector-config.ts';
+import { withDatabase } from '../../connectors/source-connection.ts';
 import { watchSlots, type SlotLook } from '../../connectors/watch-slots.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
+import { findSource } from '../catalog/catalog.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { createLedger } from '../resync/ledger.ts';
 import { createColumnNames } from '../evolution/column-names.ts';
+import { readTables } from '../evolution/table-facts.ts';
+import { watchTables } from '../evolution/watch-tables.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { recordDeadLetter } from '../sink/clickhouse-dead-letters.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
@@ -176,8 +181,22 @@ async function main(): Promise<never> {
       },
       signal,
     });
+    const watchingTables = watchTables({
+      sources: catalog.sources.map(({ name }) => name),
+      look: async (name) => {
+        const source = findSource(catalog, name);
+        if (source === undefined) return undefined;
+        return withDatabase(name, source.url, (database) =>
+          readTables(database, source, captureNames(name)),
+        );
+      },
+      client,
+      log,
+      signal,
+    });
     await transformer.run(signal);
     await watching;
+    await watchingTables;
     await freshness.stop();
     await letters.close();
     await client.close();

@@ -1,0 +1,138 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { Secret } from '#runtime/config.ts';
+import { signalGroup } from '../../local/process-identity.ts';
+import { loadLocalSettings, statePath, type LocalSettings } from '../../local/settings.ts';
+import { shopDatabases, Stack } from '../../local/stack.ts';
+import type { Catalog } from '../../pipeline/catalog/catalog.ts';
+import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { TableComparison } from '../../pipeline/verify/verify-table.ts';
+import { localAddresses, shopSourceUrls } from '../local-environment.ts';
+import { waitUntilEqual } from '../up/compare-sources.ts';
+import { connectSources } from '../up/connect-sources.ts';
+import { testPlace } from './run-cli.ts';
+
+const EQUAL_DEADLINE_MS = 120_000;
+/** Customers' actions per second. */
+const RATE = 30;
+
+/** The whole shop and its pipeline under traffic, with its processes at hand to be killed. */
+export class ShopStack {
+  readonly #settings: LocalSettings;
+  readonly #signal: AbortSignal;
+  readonly stack: Stack;
+  readonly catalog: Catalog;
+  readonly warehouse: Warehouse;
+
+  private constructor(parts: {
+    settings: LocalSettings;
+    signal: AbortSignal;
+    stack: Stack;
+    catalog: Catalog;
+    warehouse: Warehouse;
+  }) {
+    this.#settings = parts.settings;
+    this.#signal = parts.signal;
+    this.stack = parts.stack;
+    this.catalog = parts.catalog;
+    this.warehouse = parts.warehouse;
+  }
+
+  /**
+   * Starts it from nothing, in a place of its own.
+   *
+   * @param seed - of the customers
+   * @param onFailure - a process was given up
+   */
+  static async start(
+    name: string,
+    portOffset: number,
+    options: {
+      seed: number;
+      onFailure: (error: Error) => void;
+      signal?: AbortSignal;
+    },
+  ): Promise<ShopStack> {
+    const signal = options.signal ?? new AbortController().signal;
+    const settings = loadLocalSettings((await testPlace(name, portOffset)).env);
+    const urls = await shopSourceUrls(settings);
+    const catalog = await loadCatalog('tributary.yaml', urls);
+    const addresses = localAddresses(settings);
+    const stack = new Stack({
+      settings,
+      shop: true,
+      traffic: { rate: RATE, actions: 0, seed: options.seed },
+      sourceUrls: urls,
+      applyConnectors: async (abort) => {
+        const databases = await shopDatabases(settings);
+        await connectSources({
+          catalog,
+          connectUrl: addresses['CONNECT_URL'] ?? '',
+          secretsDir: statePath(settings, 'secrets'),
+          adminUrls: new Map(
+            [...databases].map(([service, { ownAdminUrl }]) => [service, ownAdminUrl]),
+          ),
+          signal: abort,
+        });
+      },
+      onProgress: () => undefined,
+      onFailure: options.onFailure,
+    });
+    const warehouse = connectWarehouse(
+      { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
+      'test',
+    );
+    const shop = new ShopStack({ settings, signal, stack, catalog, warehouse });
+    try {
+      await stack.start(signal);
+      return shop;
+    } catch (error) {
+      await shop.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.stack.stop();
+    await this.warehouse.close();
+  }
+
+  /** URLs of the services' databases, as their owners. */
+  async databases(): ReturnType<typeof shopDatabases> {
+    return shopDatabases(this.#settings);
+  }
+
+  /** Waits until traffic has written something more. */
+  async trafficGoesOn(): Promise<void> {
+    const { ownAdminUrl } = (await this.databases()).get('inventory') ?? {};
+    const client = new pg.Client({ connectionString: ownAdminUrl?.reveal() });
+    await client.connect();
+    const written = async () => {
+      const { rows } = await client.query<{ n: string }>(
+        'SELECT count(*) AS n FROM stock_movements',
+      );
+      return Number(rows[0]?.n ?? 0);
+    };
+    const before = await written();
+    while ((await written()) < before + 20) await delay(100, undefined, { signal: this.#signal });
+    await client.end();
+  }
+
+  /** Holds the customers still meanwhile. */
+  async whileTrafficRests<T>(act: () => Promise<T>): Promise<T> {
+    const { pid } = this.stack.process('traffic');
+    if (pid === undefined) throw new Error('there is no traffic');
+    signalGroup(pid, 'SIGSTOP');
+    try {
+      return await act();
+    } finally {
+      signalGroup(pid, 'SIGCONT');
+    }
+  }
+
+  /** Compares every row of every table until all agree; the last comparison, whether or not they do. */
+  async compare(): Promise<TableComparison[]> {
+    return waitUntilEqual(this.catalog, this.warehouse, EQUAL_DEADLINE_MS, this.#signal);
+  }
+}

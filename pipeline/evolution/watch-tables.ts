@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { describeError } from '#runtime/errors.ts';
+import type { Logger } from '#runtime/log.ts';
+import { requestResync } from '../resync/request-resync.ts';
+import { recordSchemaChange } from '../sink/schema-history.ts';
+import type { SourceTables } from './table-facts.ts';
+import { knownTables, rememberTables } from './table-memory.ts';
+import { reviewTables } from './table-news.ts';
+
+const INTERVAL_MS = 5_000;
+
+/**
+ * Looks at every source's tables again and again until `signal` aborts. What happened to them that no
+ * change event tells of is written to `ops.schema_history`, and where rows may differ a resync is
+ * asked for. Several processes may do so at once: they say the same twice. Never throws.
+ *
+ * @param look - reads the tables of a source; undefined while nothing captures them
+ */
+export async function watchTables(options: {
+  sources: readonly string[];
+  look: (source: string) => Promise<SourceTables | undefined>;
+  client: ClickHouseClient;
+  log: Logger;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { sources, look, client, log, signal } = options;
+  const failing = new Map<string, string>();
+  // A database that does not answer must not hold up the end of the process.
+  const stopped = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  while (!signal.aborted) {
+    const looks = sources.map(async (source) => {
+      try {
+        const now = await look(source);
+        if (now !== undefined) await review(source, now, client, log);
+        failing.delete(source);
+      } catch (error) {
+        const reason = describeError(error);
+        if (signal.aborted || failing.get(source) === reason) return;
+        failing.set(source, reason);
+        log.warn({ source, reason }, 'tables of a source cannot be looked at');
+      }
+    });
+    await Promise.race([Promise.all(looks), stopped]);
+    await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function review(
+  source: string,
+  now: SourceTables,
+  client: ClickHouseClient,
+  log: Logger,
+): Promise<void> {
+  const { news, learned } = reviewTables(await knownTables(client, source), now);
+  for (const { schema, table, change, needsResync } of news) {
+    log.warn({ source, table: `${schema}.${table}` }, change);
+    if (needsResync) await requestResync(client, { source, schema, table, reason: change });
+    await recordSchemaChange(
+      client,
+      { source, schema, table, schemaId: 0 },
+      change,
+      needsResync ? 'resync requested' : 'none needed',
+    );
+  }
+  // Last: what was not told because of a crash is told again.
+  await rememberTables(client, source, learned);
+}
