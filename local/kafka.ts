@@ -1,14 +1,19 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { acceptsConnections } from './health.ts';
 import { JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
 import { pathExists } from './path-exists.ts';
+import { openLog } from './process-log.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
 const run = promisify(execFile);
+
+/** When to look for transactions that nobody will end, after a start. */
+const LOOK_AFTER_SECONDS = ['3', '15', '45'];
 
 const CLUSTER_ID = 'VHJpYnV0YXJ5TG9jYWxLYQ';
 
@@ -64,7 +69,9 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
       .join(''),
   );
   const java = [...JVM_FLAGS, ...logFlags(), '-cp', kafkaClassPath()];
-  if (!(await pathExists(join(folder, 'data', 'meta.properties')))) {
+  const logFile = statePath(settings, 'logs', 'kafka.log');
+  let isNew = !(await pathExists(join(folder, 'data', 'meta.properties')));
+  if (isNew) {
     await run('java', [
       ...java,
       'kafka.tools.StorageTool',
@@ -81,9 +88,28 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
     args: ['-Xms256m', '-Xmx384m', ...java, 'kafka.Kafka', properties],
     env: settings.baseEnv,
     cwd: folder,
-    logFile: statePath(settings, 'logs', 'kafka.log'),
+    logFile,
     isHealthy: () => acceptsConnections(port),
     startTimeoutMs: 60_000,
     graceMs: 20_000,
+    // A broker that was killed while it recovered can forget the end of a transaction.
+    afterLaunch: async (signal) => {
+      if (isNew) {
+        isNew = false;
+        return;
+      }
+      const source = join(import.meta.dirname, 'jvm', 'AbortHangingTransactions.java');
+      const { file } = await openLog(logFile);
+      const look = spawn(
+        'java',
+        ['-Xmx128m', ...java, source, `127.0.0.1:${port}`, ...LOOK_AFTER_SECONDS],
+        { cwd: folder, env: settings.baseEnv, stdio: ['ignore', file.fd, file.fd], signal },
+      );
+      try {
+        await once(look, 'exit');
+      } finally {
+        await file.close();
+      }
+    },
   };
 }

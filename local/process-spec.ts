@@ -18,6 +18,13 @@ export interface ProcessSpec {
   readonly stopSignal?: StopSignal;
   /** How long it gets to stop before it is killed, in milliseconds. */
   readonly graceMs: number;
+  /**
+   * Work to do beside it whenever it has become healthy; nobody waits for it, and what goes wrong in it
+   * is nobody's failure.
+   *
+   * @param signal - aborts when the process ends
+   */
+  readonly afterLaunch?: (signal: AbortSignal) => Promise<void>;
   /** Whether it may end by itself with code 0, having done its work. */
   readonly mayFinish?: boolean;
 }

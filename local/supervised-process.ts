@@ -34,6 +34,7 @@ export class SupervisedProcess {
   /** The launch, or the row of relaunches, under way; never rejects. */
   #settled: Promise<void> = Promise.resolve();
   #backoff = new AbortController();
+  #beside = new AbortController();
   #restarts: number[] = [];
   #logFrom = 0;
   #finish: () => void = () => undefined;
@@ -132,6 +133,9 @@ export class SupervisedProcess {
       await this.#records.add(this.name, child.pid, this.spec.stopSignal);
     }
     await this.#becomeHealthy(child, signal);
+    if (hasEnded(child)) return;
+    this.#beside = new AbortController();
+    this.spec.afterLaunch?.(this.#beside.signal).catch(() => undefined);
   }
 
   async #spawn(output: number): Promise<ChildProcess> {
@@ -180,6 +184,7 @@ export class SupervisedProcess {
   }
 
   #exited(child: ChildProcess, code: number | null): void {
+    this.#beside.abort();
     // What it had started itself goes with it, or the next life would find it in the way.
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
     if (this.spec.mayFinish === true && code === 0 && this.#is('starting', 'running')) {
