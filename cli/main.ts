@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { renderError, TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { loadLocalSettings } from '../local/settings.ts';
+import { auditCommand } from './commands/audit.ts';
 import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
 import { resyncCommand } from './commands/resync.ts';
@@ -58,6 +59,7 @@ async function main(): Promise<number> {
   program.addCommand(upCommand(stop));
   program.addCommand(statusCommand());
   program.addCommand(verifyCommand(stop));
+  program.addCommand(auditCommand());
   program.addCommand(resyncCommand(stop));
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());

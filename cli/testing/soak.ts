@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { describeError } from '#runtime/errors.ts';
@@ -34,6 +35,8 @@ const PORT_OFFSET = 10_500;
 
 console.log(`soak: ${minutes} minutes, seed ${seed}`);
 const stop = new AbortController();
+// Every wait of the whole run listens to it.
+setMaxListeners(0, stop.signal);
 process.once('SIGINT', () => stop.abort());
 process.once('SIGTERM', () => stop.abort());
 const shop = await ShopStack.start('soak', PORT_OFFSET, {
