@@ -11,6 +11,7 @@ import type { TableComparison } from '../../pipeline/verify/verify-table.ts';
 import { localAddresses, shopSourceUrls } from '../local-environment.ts';
 import { waitUntilEqual } from '../up/compare-sources.ts';
 import { connectSources } from '../up/connect-sources.ts';
+import { watchSources } from '../up/watch-sources.ts';
 import { testPlace } from './run-cli.ts';
 
 const EQUAL_DEADLINE_MS = 120_000;
@@ -21,6 +22,8 @@ const RATE = 30;
 export class ShopStack {
   readonly #settings: LocalSettings;
   readonly #signal: AbortSignal;
+  readonly #ended = new AbortController();
+  #watching: Promise<unknown> = Promise.resolve();
   readonly stack: Stack;
   readonly catalog: Catalog;
   readonly warehouse: Warehouse;
@@ -59,20 +62,24 @@ export class ShopStack {
     const urls = await shopSourceUrls(settings);
     const catalog = await loadCatalog('tributary.yaml', urls);
     const addresses = localAddresses(settings);
+    const adminUrls = async () =>
+      new Map(
+        [...(await shopDatabases(settings))].map(([service, { ownAdminUrl }]) => [
+          service,
+          ownAdminUrl,
+        ]),
+      );
     const stack = new Stack({
       settings,
       shop: true,
       traffic: { rate: RATE, actions: 0, seed: options.seed },
       sourceUrls: urls,
       applyConnectors: async (abort) => {
-        const databases = await shopDatabases(settings);
         await connectSources({
           catalog,
           connectUrl: addresses['CONNECT_URL'] ?? '',
           secretsDir: statePath(settings, 'secrets'),
-          adminUrls: new Map(
-            [...databases].map(([service, { ownAdminUrl }]) => [service, ownAdminUrl]),
-          ),
+          adminUrls: await adminUrls(),
           signal: abort,
         });
       },
@@ -86,6 +93,15 @@ export class ShopStack {
     const shop = new ShopStack({ settings, signal, stack, catalog, warehouse });
     try {
       await stack.start(signal);
+      // What `up` does beside the stack.
+      const connectUrl = addresses['CONNECT_URL'] ?? '';
+      shop.#watching = watchSources({
+        catalog,
+        connectUrl,
+        adminUrls: await adminUrls(),
+        say: () => undefined,
+        signal: shop.#ended.signal,
+      });
       return shop;
     } catch (error) {
       await shop.stop();
@@ -94,6 +110,8 @@ export class ShopStack {
   }
 
   async stop(): Promise<void> {
+    this.#ended.abort();
+    await this.#watching;
     await this.stack.stop();
     await this.warehouse.close();
   }
