@@ -32,6 +32,8 @@ const FAULTS_PER_ROUND = 5;
 /** How long a killed process may take until it is healthy again, in milliseconds. */
 const HEALTHY_MS = 180_000;
 const PORT_OFFSET = 10_500;
+/** The supervisor gives a process up that ends more than 5 times a minute. */
+const KILLS_PER_MINUTE = 4;
 
 console.log(`soak: ${minutes} minutes, seed ${seed}`);
 const stop = new AbortController();
@@ -48,7 +50,7 @@ const shop = await ShopStack.start('soak', PORT_OFFSET, {
     stop.abort();
   },
 });
-const kills = new Map<string, number>();
+const kills = new Map<string, number[]>();
 let rounds = 0;
 try {
   const end = Date.now() + minutes * 60_000;
@@ -57,7 +59,7 @@ try {
     for (let count = 0; count < FAULTS_PER_ROUND; count += 1) {
       const { victims, pauseMs } = plan.next().value;
       console.log(`  kill ${victims.join(' and ')}, then ${(pauseMs / 1_000).toFixed(1)} s`);
-      for (const victim of victims) kills.set(victim, (kills.get(victim) ?? 0) + 1);
+      for (const victim of victims) await untilItMayDie(victim);
       await Promise.all(victims.map(async (victim) => shop.stack.process(victim).kill()));
       await delay(pauseMs, undefined, { signal: stop.signal });
       await Promise.race([
@@ -90,5 +92,15 @@ try {
   await shop.stop();
 }
 const killed = [...kills].sort(([a], [b]) => (a < b ? -1 : 1));
-console.log(`killed ${killed.map(([name, count]) => `${name} ${count} x`).join(', ')}`);
+console.log(`killed ${killed.map(([name, { length }]) => `${name} ${length} x`).join(', ')}`);
 if (process.exitCode === undefined) console.log(`${rounds} rounds, no difference`);
+
+/** Waits until a process was not killed too often lately, and counts the kill that follows. */
+async function untilItMayDie(victim: string): Promise<void> {
+  const times = kills.get(victim) ?? [];
+  const nth = times.at(-KILLS_PER_MINUTE);
+  if (nth !== undefined) {
+    await delay(Math.max(0, nth + 60_000 - Date.now()), undefined, { signal: stop.signal });
+  }
+  kills.set(victim, [...times, Date.now()]);
+}
