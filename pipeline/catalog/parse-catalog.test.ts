@@ -111,6 +111,33 @@ describe('the catalog', () => {
     expect(refusal(text)).toMatch(message);
   });
 
+  it('takes masks in their order, and hashes only with a key', () => {
+    const text =
+      'sources:\n  - name: a\n    url: ${SHOP_URL}\n    tables: [a.b]\n    mask:\n      a.b.c: keep\n      a.b.*: hash\n';
+    const key = 'a key that nobody guesses';
+    const catalog = parseCatalog(text, 'c.yaml', { ...ENV, TRIBUTARY_MASK_KEY: key });
+    const [source] = catalog.sources;
+    expect(
+      source?.masks.map(({ pattern, how }) => [pattern.table.text, pattern.table.line, how]),
+    ).toEqual([
+      ['a.b.c', 6, 'keep'],
+      ['a.b.*', 7, 'hash'],
+    ]);
+    expect(catalog.variables).toEqual(['TRIBUTARY_MASK_KEY', 'SHOP_URL']);
+    expect(inspect(catalog, { depth: 9 }) + JSON.stringify(catalog)).not.toContain(key);
+    expect(refusal(text)).toMatch(/`hash` takes a key, and TRIBUTARY_MASK_KEY is not set/);
+    expect(refusal(text, { ...ENV, TRIBUTARY_MASK_KEY: 'short' })).toMatch(/is too short/);
+    expect(refusal(text.replace('a.b.c', 'b.c'), { ...ENV, TRIBUTARY_MASK_KEY: key })).toMatch(
+      /6:7: "b\.c" is not schema\.table\.column/,
+    );
+    expect(refusal(text.replace('    mask:\n', '    renames: [x]\n    mask:\n'))).toMatch(
+      /5:14: renames must be a map\s+For example: renames: \{ public\.users: \{ email: primary_email \} \}/,
+    );
+    expect(refusal(text.replace('hash', 'shred'))).toMatch(
+      /7:14: a\.b\.\* must be one of drop, hash, redact, keep/,
+    );
+  });
+
   it('says so when there is no file', async () => {
     await expect(loadCatalog('/nowhere/c.yaml', {})).rejects.toThrow(
       'there is no catalog at /nowhere/c.yaml',

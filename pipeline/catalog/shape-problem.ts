@@ -1,3 +1,4 @@
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import { catalogDocument } from './catalog.ts';
 import { didYouMean } from './did-you-mean.ts';
@@ -15,6 +16,7 @@ const KINDS: Readonly<Record<string, string>> = {
   string: 'a text',
   array: 'a list',
   object: 'a map',
+  record: 'a map',
 };
 
 /** Explains a key that the catalog does not know. */
@@ -40,6 +42,8 @@ export function explainShapeIssue(issue: z.core.$ZodIssue, there: boolean): Expl
     example === undefined
       ? 'The README shows a whole catalog; editors complete the file through its JSON schema.'
       : `For example: ${example}`;
+  if (issue.code === 'invalid_value')
+    return { what: `${name} must be one of ${issue.values.map(String).join(', ')}`, fix };
   if (issue.code !== 'invalid_type') return { what: `${name} ${issue.message}`, fix };
   return {
     what: there
@@ -56,13 +60,11 @@ function nameOf(path: Path): string {
   return `entry ${last + 1} of ${nameOf(path.slice(0, -1))}`;
 }
 
-const example = z.union([z.string(), z.array(z.string())]);
-
 /** A part of the JSON schema, as far as problems are explained from it. */
 const schemaNode = z.looseObject({
   properties: z.record(z.string(), z.unknown()).optional(),
   items: z.unknown().optional(),
-  examples: z.array(example).optional(),
+  examples: z.array(z.unknown()).optional(),
 });
 
 function schemaAt(path: Path): z.infer<typeof schemaNode> {
@@ -78,6 +80,11 @@ function exampleAt(path: Path): string | undefined {
   const example = schemaAt(path).examples?.[0];
   const key = path.at(-1);
   if (example === undefined || key === undefined) return undefined;
-  const value = typeof example === 'string' ? example : `[${example.join(', ')}]`;
+  const value =
+    typeof example === 'string'
+      ? example
+      : Array.isArray(example)
+        ? `[${example.join(', ')}]`
+        : stringify(example, { collectionStyle: 'flow', lineWidth: 0 }).trim();
   return typeof key === 'number' ? value : `${String(key)}: ${value}`;
 }

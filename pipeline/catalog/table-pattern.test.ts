@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { maskOf, type MaskRule } from './mask.ts';
 import {
   BadTablePattern,
+  columnExcludeList,
   isCaptured,
   matchesTable,
+  parseColumnPattern,
   parseTablePattern,
   tableIncludeList,
 } from './table-pattern.ts';
@@ -79,6 +82,30 @@ describe('table patterns', () => {
           isCaptured(source, { schema, table }),
         );
       }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('of columns to drop reach Debezium as what the first matching line says', () => {
+    const piece = fc.oneof(fc.constant('*'), letters('*?'), letters(' ,"+$^()').map(quoted));
+    const rule = fc.record({
+      pattern: fc.tuple(piece, piece, piece).map((parts) => parseColumnPattern(parts.join('.'))),
+      how: fc.constantFrom<MaskRule['how']>('drop', 'keep', 'hash', 'redact'),
+    });
+    const name = letters(' ,"+$^()');
+    fc.assert(
+      fc.property(
+        fc.array(rule, { maxLength: 4 }),
+        name,
+        name,
+        name,
+        (rules, schema, table, column) => {
+          const list = columnExcludeList(rules);
+          expect(list !== '' && debeziumIncludes(list, schema, `${table}.${column}`)).toBe(
+            maskOf(rules, { schema, table, column }) === 'drop',
+          );
+        },
+      ),
       { numRuns: 500 },
     );
   });
