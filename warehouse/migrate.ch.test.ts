@@ -49,6 +49,7 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '002_dead_letters',
     '003_resyncs',
     '004_source_columns',
+    '005_source_tables',
   ]);
   expect(await migrate(client, options)).toEqual([]);
   expect(
