@@ -64,7 +64,7 @@ try {
       await delay(pauseMs, undefined, { signal: stop.signal });
       await Promise.race([
         Promise.all(victims.map(async (victim) => shop.stack.process(victim).healthy())),
-        delay(HEALTHY_MS, undefined, { signal: stop.signal }).then(() => {
+        delay(HEALTHY_MS, undefined, { signal: stop.signal, ref: false }).then(() => {
           throw new Error(`${victims.join(' and ')} not healthy after ${HEALTHY_MS / 1_000} s`);
         }),
       ]);
