@@ -1,12 +1,11 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Secret } from '#runtime/config.ts';
-import { localAddresses } from '../cli/local-environment.ts';
+import { connectLocalWarehouse, localAddresses } from '../cli/local-environment.ts';
 import { connectSources } from '../cli/up/connect-sources.ts';
 import { loadLocalSettings, statePath, type LocalSettings } from '../local/settings.ts';
 import { Stack } from '../local/stack.ts';
 import { parseCatalog } from '../pipeline/catalog/parse-catalog.ts';
-import { connectWarehouse, type Warehouse } from '../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../pipeline/sink/clickhouse-client.ts';
 import { startPostgres, type PostgresServer } from '../pipeline/testing/postgres-server.ts';
 
 /** Name of the measured source: database of the warehouse, prefix of the topics. */
@@ -57,10 +56,7 @@ export async function startBenchStack(): Promise<BenchStack> {
   const env = { BENCH_URL: adminUrl };
   const catalog = parseCatalog(text, settings.catalogPath, env);
   const addresses = localAddresses(settings);
-  const warehouse = connectWarehouse(
-    { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
-    'bench',
-  );
+  const warehouse = connectLocalWarehouse(settings, 'bench');
   const connect = () =>
     connectSources({
       catalog,

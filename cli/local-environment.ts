@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { Secret } from '#runtime/config.ts';
+import { connectWarehouse, type Warehouse } from '../pipeline/sink/clickhouse-client.ts';
 import { shopDatabases } from '../local/stack.ts';
 import { portOf, statePath, type LocalSettings } from '../local/settings.ts';
 
@@ -26,6 +28,18 @@ export async function shopSourceUrls(settings: LocalSettings): Promise<Record<st
       captureUrl.reveal(),
     ]),
   );
+}
+
+/** URLs of the shop's databases as their superuser, by service. */
+export async function shopAdminUrls(settings: LocalSettings): Promise<Map<string, Secret>> {
+  const databases = await shopDatabases(settings);
+  return new Map([...databases].map(([service, { ownAdminUrl }]) => [service, ownAdminUrl]));
+}
+
+/** Connects to the warehouse of the local stack. */
+export function connectLocalWarehouse(settings: LocalSettings, application: string): Warehouse {
+  const url = localAddresses(settings)['CLICKHOUSE_URL'] ?? '';
+  return connectWarehouse({ url, user: 'default', password: new Secret('') }, application);
 }
 
 /**

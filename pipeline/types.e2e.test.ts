@@ -2,12 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Secret } from '#runtime/config.ts';
 import { RunningCli, testPlace } from '../cli/testing/run-cli.ts';
-import { loadLocalSettings, portOf } from '../local/settings.ts';
-import { connectWarehouse, type Warehouse } from './sink/clickhouse-client.ts';
+import { loadLocalSettings } from '../local/settings.ts';
+import type { Warehouse } from './sink/clickhouse-client.ts';
 import { nullableOf } from './transform/column-type.ts';
 import { startPostgres, type PostgresServer } from './testing/postgres-server.ts';
+import { connectLocalWarehouse } from '../cli/local-environment.ts';
 
 /*
  * Every type of Postgres with the values at its edges, from a real Postgres through Debezium to the
@@ -429,14 +429,7 @@ beforeAll(async () => {
     'sources:\n  - name: types\n    url: ${TYPES_URL}\n    tables: [public.*, other.*]\n    text_columns: [public.kept*.*]\n',
   );
   cli = new RunningCli(['up', '--config', config, '--no-services'], env);
-  warehouse = connectWarehouse(
-    {
-      url: `http://127.0.0.1:${portOf(loadLocalSettings(place.env), 'warehouse')}`,
-      user: 'default',
-      password: new Secret(''),
-    },
-    'test',
-  );
+  warehouse = connectLocalWarehouse(loadLocalSettings(place.env), 'test');
   await cli.says('ready after');
 });
 

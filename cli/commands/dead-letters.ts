@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { z } from 'zod';
-import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
+import { commaList, loadConfig } from '#runtime/config.ts';
 import { ERROR_CODES, type ErrorCode } from '#runtime/error-codes.ts';
 import { TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
@@ -15,18 +14,14 @@ import {
   type LetterState,
   type ListedLetter,
 } from '../../pipeline/sink/clickhouse-dead-letters.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka, type Kafka } from '../../pipeline/source/kafka-client.ts';
 import { WITHHELD_HEADER } from '../../pipeline/sink/withhold-masked.ts';
 import { DEAD_LETTER_TOPIC, LETTER_PARTITION } from '../../pipeline/source/kafka-dead-letters.ts';
 import { replayLetters } from '../../pipeline/source/replay-letters.ts';
+import { connectConfiguredWarehouse, warehouseSettings } from '../server-settings.ts';
 
-const settings = z.object({
-  kafkaBrokers: commaList(),
-  clickhouseUrl: z.url(),
-  clickhouseUser: z.string().default('default'),
-  clickhousePassword: secret().default(new Secret('')),
-});
+const settings = warehouseSettings.extend({ kafkaBrokers: commaList() });
 
 const STATES = ['open', 'replayed', 'discarded', 'all'] as const;
 const DEFAULT_LIMIT = 100;
@@ -164,14 +159,7 @@ function run(
   return async (...parameters: unknown[]): Promise<void> => {
     const command = parameters.at(-1) as Command;
     const config = loadConfig(settings, process.env);
-    const warehouse = connectWarehouse(
-      {
-        url: config.clickhouseUrl,
-        user: config.clickhouseUser,
-        password: config.clickhousePassword,
-      },
-      'tributary-dead-letters',
-    );
+    const warehouse = connectConfiguredWarehouse(config, 'tributary-dead-letters');
     const kafka = () =>
       createKafka({
         clientId: 'tributary-dead-letters',

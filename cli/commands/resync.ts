@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { z } from 'zod';
-import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
+import { loadConfig } from '#runtime/config.ts';
 import { describeError, TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
@@ -8,20 +7,13 @@ import { findSource, type Catalog, type Source } from '../../pipeline/catalog/ca
 import type { TableName } from '../../pipeline/catalog/table-pattern.ts';
 import { openRequests } from '../../pipeline/resync/request-resync.ts';
 import type { ResyncResult } from '../../pipeline/resync/resync-table.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { checkNames, isNamed, sourcesOf, tableLabel } from '../named-tables.ts';
 import { describeResync } from '../resync/describe-resync.ts';
 import { capturedTables, resyncOne, type ResyncTools } from '../resync/resync-tables.ts';
-
-const settings = z.object({
-  kafkaBrokers: commaList(),
-  kafkaGroupId: z.string().default('tributary'),
-  clickhouseUrl: z.url(),
-  clickhouseUser: z.string().default('default'),
-  clickhousePassword: secret().default(new Secret('')),
-});
+import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
 interface Options {
   readonly config?: string;
@@ -60,16 +52,9 @@ export function resyncCommand(signal: AbortSignal): Command {
         '\nExit codes: 0 all loaded, 1 some failed, 2 called or configured wrongly',
     )
     .action(async (names: readonly string[], options: Options) => {
-      const config = loadConfig(settings, process.env);
+      const config = loadConfig(pipelineSettings, process.env);
       const catalog = await loadChosenCatalog(options.config);
-      const warehouse = connectWarehouse(
-        {
-          url: config.clickhouseUrl,
-          user: config.clickhouseUser,
-          password: config.clickhousePassword,
-        },
-        'tributary-resync',
-      );
+      const warehouse = connectConfiguredWarehouse(config, 'tributary-resync');
       const tools = {
         warehouse,
         kafka: createKafka({

@@ -1,24 +1,17 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
 import { z } from 'zod';
-import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
+import { loadConfig } from '#runtime/config.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
-import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { describeStatus, isWell } from '../status/describe-status.ts';
 import { gatherStatus } from '../status/gather-status.ts';
+import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
-const settings = z.object({
-  connectUrl: z.url(),
-  kafkaBrokers: commaList(),
-  kafkaGroupId: z.string().default('tributary'),
-  clickhouseUrl: z.url(),
-  clickhouseUser: z.string().default('default'),
-  clickhousePassword: secret().default(new Secret('')),
-});
+const settings = pipelineSettings.extend({ connectUrl: z.url() });
 
 const DEADLINE_MS = 20_000;
 
@@ -39,14 +32,7 @@ export function statusCommand(): Command {
     .action(async (options: { config?: string; json?: boolean }) => {
       const config = loadConfig(settings, process.env);
       const catalog = await loadChosenCatalog(options.config);
-      const warehouse = connectWarehouse(
-        {
-          url: config.clickhouseUrl,
-          user: config.clickhouseUser,
-          password: config.clickhousePassword,
-        },
-        'tributary-status',
-      );
+      const warehouse = connectConfiguredWarehouse(config, 'tributary-status');
       const statuses = await gatherStatus({
         catalog,
         connect: createConnectClient(

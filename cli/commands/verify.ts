@@ -1,25 +1,16 @@
 import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
-import { z } from 'zod';
-import { commaList, loadConfig, secret, Secret } from '#runtime/config.ts';
+import { loadConfig } from '#runtime/config.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { checkNames, isNamed, sourcesOf } from '../named-tables.ts';
-import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { compareSources } from '../up/compare-sources.ts';
 import { catchUpThroughKafka } from '../verify/catch-up.ts';
 import { describeVerification } from '../verify/describe-verification.ts';
-
-const settings = z.object({
-  kafkaBrokers: commaList(),
-  kafkaGroupId: z.string().default('tributary'),
-  clickhouseUrl: z.url(),
-  clickhouseUser: z.string().default('default'),
-  clickhousePassword: secret().default(new Secret('')),
-});
+import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
 interface Options {
   readonly config?: string;
@@ -59,17 +50,10 @@ export function verifyCommand(signal: AbortSignal): Command {
         '\nExit codes: 0 equal, 1 different or failed, 2 called or configured wrongly',
     )
     .action(async (names: readonly string[], options: Options) => {
-      const config = loadConfig(settings, process.env);
+      const config = loadConfig(pipelineSettings, process.env);
       const catalog = await loadChosenCatalog(options.config);
       const sources = sourcesOf(names, catalog);
-      const warehouse = connectWarehouse(
-        {
-          url: config.clickhouseUrl,
-          user: config.clickhouseUser,
-          password: config.clickhousePassword,
-        },
-        'tributary-verify',
-      );
+      const warehouse = connectConfiguredWarehouse(config, 'tributary-verify');
       try {
         const comparisons = await compareSources(catalog, warehouse, {
           isWanted: (source, table) =>

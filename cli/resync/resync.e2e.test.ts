@@ -2,14 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Secret } from '#runtime/config.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadLocalSettings } from '../../local/settings.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { requestResync } from '../../pipeline/resync/request-resync.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
-import { localAddresses } from '../local-environment.ts';
+import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
 import { RunningCli, testPlace, type TestPlace } from '../testing/run-cli.ts';
 
 /*
@@ -49,10 +48,7 @@ beforeAll(async () => {
   env = { ...here.env, ERP_URL: adminUrl };
   up = new RunningCli(['up', '--config', config, '--no-services'], env);
   const addresses = localAddresses(loadLocalSettings(here.env));
-  warehouse = connectWarehouse(
-    { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
-    'test',
-  );
+  warehouse = connectLocalWarehouse(loadLocalSettings(here.env), 'test');
   // Before the connector makes it with one partition.
   const admin = createKafka({
     clientId: 'test',

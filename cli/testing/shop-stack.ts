@@ -1,14 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { Secret } from '#runtime/config.ts';
 import { signalGroup } from '../../local/process-identity.ts';
 import { loadLocalSettings, statePath, type LocalSettings } from '../../local/settings.ts';
 import { shopDatabases, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { TableComparison } from '../../pipeline/verify/verify-table.ts';
-import { localAddresses, shopSourceUrls } from '../local-environment.ts';
+import {
+  connectLocalWarehouse,
+  localAddresses,
+  shopAdminUrls,
+  shopSourceUrls,
+} from '../local-environment.ts';
 import { waitUntilEqual } from '../up/compare-sources.ts';
 import { connectSources } from '../up/connect-sources.ts';
 import { watchSources } from '../up/watch-sources.ts';
@@ -62,13 +66,6 @@ export class ShopStack {
     const urls = await shopSourceUrls(settings);
     const catalog = await loadCatalog('tributary.yaml', urls);
     const addresses = localAddresses(settings);
-    const adminUrls = async () =>
-      new Map(
-        [...(await shopDatabases(settings))].map(([service, { ownAdminUrl }]) => [
-          service,
-          ownAdminUrl,
-        ]),
-      );
     const stack = new Stack({
       settings,
       shop: true,
@@ -79,17 +76,14 @@ export class ShopStack {
           catalog,
           connectUrl: addresses['CONNECT_URL'] ?? '',
           secretsDir: statePath(settings, 'secrets'),
-          adminUrls: await adminUrls(),
+          adminUrls: await shopAdminUrls(settings),
           signal: abort,
         });
       },
       onProgress: () => undefined,
       onFailure: options.onFailure,
     });
-    const warehouse = connectWarehouse(
-      { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
-      'test',
-    );
+    const warehouse = connectLocalWarehouse(settings, 'test');
     const shop = new ShopStack({ settings, signal, stack, catalog, warehouse });
     try {
       await stack.start(signal);
@@ -98,7 +92,7 @@ export class ShopStack {
       shop.#watching = watchSources({
         catalog,
         connectUrl,
-        adminUrls: await adminUrls(),
+        adminUrls: await shopAdminUrls(settings),
         say: () => undefined,
         signal: shop.#ended.signal,
       });

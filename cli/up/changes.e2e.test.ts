@@ -2,17 +2,16 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Secret } from '#runtime/config.ts';
 import { RunRecords } from '../../local/run-records.ts';
 import { loadLocalSettings, statePath } from '../../local/settings.ts';
 import { Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { parseCatalog } from '../../pipeline/catalog/parse-catalog.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { quoteName } from '../../pipeline/sink/identifier.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
-import { localAddresses } from '../local-environment.ts';
+import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
 
@@ -72,10 +71,7 @@ beforeAll(async () => {
   const env = { ANY_URL: adminUrl };
   catalog = parseCatalog(text, file, env);
   const addresses = localAddresses(settings);
-  warehouse = connectWarehouse(
-    { url: addresses['CLICKHOUSE_URL'] ?? '', user: 'default', password: new Secret('') },
-    'test',
-  );
+  warehouse = connectLocalWarehouse(settings, 'test');
   stack = new Stack({
     settings: { ...settings, catalogPath: file },
     shop: false,

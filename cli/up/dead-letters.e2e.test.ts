@@ -5,14 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, KafkaMessage } from 'kafkajs';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Secret } from '#runtime/config.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadLocalSettings, portOf } from '../../local/settings.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { DEAD_LETTER_TOPIC } from '../../pipeline/source/kafka-dead-letters.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
 import { RunningCli, testPlace, type TestPlace } from '../testing/run-cli.ts';
+import { connectLocalWarehouse } from '../local-environment.ts';
 
 /*
  * Records that can never be applied, among good ones, in the running system; and a connector whose
@@ -73,10 +73,7 @@ beforeAll(async () => {
   const at = (name: Parameters<typeof portOf>[1]) => `127.0.0.1:${portOf(settings, name)}`;
   registryUrl = `http://${at('registry')}/apis/ccompat/v7`;
   metricsUrl = `http://${at('transformer')}/metrics`;
-  warehouse = connectWarehouse(
-    { url: `http://${at('warehouse')}`, user: 'default', password: new Secret('') },
-    'test',
-  );
+  warehouse = connectLocalWarehouse(settings, 'test');
   kafka = createKafka({
     clientId: 'test',
     brokers: [at('kafka')],

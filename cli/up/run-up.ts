@@ -1,15 +1,20 @@
-import { Secret } from '#runtime/config.ts';
+import type { Secret } from '#runtime/config.ts';
 import { TributaryError } from '#runtime/errors.ts';
 import { createLogger } from '#runtime/log.ts';
 import type { Traffic } from '../../local/node-processes.ts';
 import { SHOP_SERVICES, portOf, statePath, type LocalSettings } from '../../local/settings.ts';
-import { resetState, shopDatabases, Stack } from '../../local/stack.ts';
+import { resetState, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
-import { localAddresses, shopSourceUrls } from '../local-environment.ts';
+import {
+  connectLocalWarehouse,
+  localAddresses,
+  shopAdminUrls,
+  shopSourceUrls,
+} from '../local-environment.ts';
 import { serveRequests } from '../resync/serve-requests.ts';
 import { describeAgreement, describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
@@ -54,18 +59,8 @@ export async function runUp(options: UpOptions): Promise<void> {
   const shopUrls = shop ? await shopSourceUrls(settings) : {};
   const catalog = await loadCatalog(settings.catalogPath, { ...options.env, ...shopUrls });
   const failed = new AbortController();
-  const client = connectWarehouse(
-    {
-      url: localAddresses(settings)['CLICKHOUSE_URL'] ?? '',
-      user: 'default',
-      password: new Secret(''),
-    },
-    'tributary-up',
-  );
-  const ownDatabases = async () => {
-    const databases = shop ? await shopDatabases(settings) : new Map<never, never>();
-    return new Map([...databases].map(([name, { ownAdminUrl }]) => [name, ownAdminUrl]));
-  };
+  const client = connectLocalWarehouse(settings, 'tributary-up');
+  const adminUrls = async () => (shop ? shopAdminUrls(settings) : new Map<string, Secret>());
   const began = Date.now();
   const stack = new Stack({
     settings,
@@ -81,7 +76,7 @@ export async function runUp(options: UpOptions): Promise<void> {
         catalog,
         connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
         secretsDir: statePath(settings, 'secrets'),
-        adminUrls: await ownDatabases(),
+        adminUrls: await adminUrls(),
         signal: abort,
       });
     },
@@ -108,7 +103,7 @@ export async function runUp(options: UpOptions): Promise<void> {
     const sources = watchSources({
       catalog,
       connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
-      adminUrls: await ownDatabases(),
+      adminUrls: await adminUrls(),
       say: (text) => line.say(text),
       signal: watched,
     });

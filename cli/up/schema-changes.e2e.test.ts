@@ -2,11 +2,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Secret } from '#runtime/config.ts';
 import { loadLocalSettings } from '../../local/settings.ts';
-import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
-import { localAddresses } from '../local-environment.ts';
+import { connectLocalWarehouse } from '../local-environment.ts';
 import { RunningCli, testPlace, type TestPlace } from '../testing/run-cli.ts';
 
 /*
@@ -50,14 +49,7 @@ beforeAll(async () => {
   );
   env = { ...here.env, ERP_URL: adminUrl };
   up = new RunningCli(['up', '--config', config, '--no-services'], env);
-  warehouse = connectWarehouse(
-    {
-      url: localAddresses(loadLocalSettings(here.env))['CLICKHOUSE_URL'] ?? '',
-      user: 'default',
-      password: new Secret(''),
-    },
-    'test',
-  );
+  warehouse = connectLocalWarehouse(loadLocalSettings(here.env), 'test');
   await up.says('ready after');
 });
 

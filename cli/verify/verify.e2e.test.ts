@@ -2,12 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { Secret } from '#runtime/config.ts';
 import { loadLocalSettings } from '../../local/settings.ts';
 import { RunRecords } from '../../local/run-records.ts';
-import { connectWarehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { startPostgres } from '../../pipeline/testing/postgres-server.ts';
-import { localAddresses } from '../local-environment.ts';
+import { connectLocalWarehouse } from '../local-environment.ts';
 import { RunningCli, testPlace } from '../testing/run-cli.ts';
 
 const started: RunningCli[] = [];
@@ -80,14 +78,7 @@ test('verify agrees while writes go on, names a cell that was changed in the war
   expect(busy.output).toMatch(/erp\.everything +550 +550 +equal/);
   expect(busy.output).toMatch(/erp\.busy +1,000 +1,000 +equal/);
 
-  const warehouse = connectWarehouse(
-    {
-      url: localAddresses(loadLocalSettings(here.env))['CLICKHOUSE_URL'] ?? '',
-      user: 'default',
-      password: new Secret(''),
-    },
-    'test',
-  );
+  const warehouse = connectLocalWarehouse(loadLocalSettings(here.env), 'test');
   await warehouse.command({
     query: `INSERT INTO current.erp__everything SELECT * REPLACE ('secret' AS label, _version + 1 AS _version)
             FROM (SELECT * FROM current.erp__everything FINAL WHERE part = 7)`,
