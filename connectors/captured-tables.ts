@@ -1,8 +1,5 @@
-import {
-  isCaptured,
-  type TableName,
-  type TablePattern,
-} from '../pipeline/catalog/table-pattern.ts';
+import type { Source } from '../pipeline/catalog/catalog.ts';
+import { isCaptured, matchesTable, type TableName } from '../pipeline/catalog/table-pattern.ts';
 import type { SourceFacts, TableFacts } from './source-facts.ts';
 
 /** What a source's patterns come to in its database. */
@@ -11,20 +8,30 @@ export interface CapturedTables {
   readonly captured: readonly TableFacts[];
   /** Partitions that the patterns match beside their root. */
   readonly partitionsBesideRoot: readonly TableFacts[];
+  /** The outbox, when the catalog names one and it is there. */
+  readonly outbox: TableFacts | undefined;
+  /** What the publication lists: the captured tables and the outbox. */
+  readonly published: readonly TableFacts[];
 }
 
 /** Finds the tables that a source means among those that are there. */
 export function capturedTables(
-  source: { readonly tables: readonly TablePattern[]; readonly exclude: readonly TablePattern[] },
+  source: Pick<Source, 'tables' | 'exclude' | 'outbox'>,
   facts: Pick<SourceFacts, 'tables'>,
 ): CapturedTables {
   const matched = facts.tables.filter((table) => isCaptured(source, table));
   const names = new Set(matched.map(qualified));
   const besideRoot = (table: TableFacts) =>
     table.partitionRoot !== undefined && names.has(qualified(table.partitionRoot));
+  const captured = matched.filter((table) => !besideRoot(table));
+  const { outbox: wanted } = source;
+  const outbox =
+    wanted === undefined ? undefined : facts.tables.find((table) => matchesTable(wanted, table));
   return {
-    captured: matched.filter((table) => !besideRoot(table)),
+    captured,
     partitionsBesideRoot: matched.filter(besideRoot),
+    outbox,
+    published: outbox === undefined ? captured : [...captured, outbox],
   };
 }
 

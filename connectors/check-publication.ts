@@ -4,16 +4,16 @@ import { createPublication } from './provision-sql.ts';
 import type { SourceFacts } from './source-facts.ts';
 import { quoteIdent, quoteTable } from './sql-quote.ts';
 
-/** Checks that the publication lists the captured tables, whole and no others. */
+/** Checks that the publication lists the captured tables and the outbox, whole and no others. */
 export function checkPublication(
   facts: SourceFacts,
-  { captured }: CapturedTables,
+  { published: wanted }: CapturedTables,
   name: string,
 ): Finding[] {
   const { publication } = facts;
   const quoted = quoteIdent(name);
-  const create = createPublication(name, captured, facts.serverVersion);
-  if (captured.length === 0) return [];
+  const create = createPublication(name, wanted, facts.serverVersion);
+  if (wanted.length === 0) return [];
   if (publication === undefined) {
     return [
       {
@@ -43,8 +43,8 @@ export function checkPublication(
   }
   const findings: Finding[] = [];
   const published = new Map(publication.tables.map((table) => [qualified(table), table]));
-  const wanted = new Set(captured.map(qualified));
-  for (const table of captured.filter((table) => !published.has(qualified(table)))) {
+  const wantedNames = new Set(wanted.map(qualified));
+  for (const table of wanted.filter((table) => !published.has(qualified(table)))) {
     findings.push({
       id: 'publication-lacks-table',
       severity: 'error',
@@ -54,7 +54,7 @@ export function checkPublication(
     });
   }
   for (const table of publication.tables) {
-    if (!wanted.has(qualified(table))) {
+    if (!wantedNames.has(qualified(table))) {
       findings.push({
         id: 'publication-extra-table',
         severity: 'warning',
@@ -87,7 +87,7 @@ export function checkPublication(
       sql: [`ALTER PUBLICATION ${quoted} SET (publish = 'insert, update, delete, truncate');`],
     });
   }
-  if (!publication.viaPartitionRoot && captured.some((table) => table.partitioned)) {
+  if (!publication.viaPartitionRoot && wanted.some((table) => table.partitioned)) {
     findings.push({
       id: 'publication-not-via-root',
       severity: 'error',

@@ -1,5 +1,5 @@
 import { tableTopic } from '../pipeline/source/table-topic.ts';
-import { matchesTable } from '../pipeline/catalog/table-pattern.ts';
+import { matchesTable, type TablePattern } from '../pipeline/catalog/table-pattern.ts';
 import type { Source } from '../pipeline/catalog/catalog.ts';
 import { didYouMean } from '../pipeline/catalog/did-you-mean.ts';
 import type { CapturedTables } from './captured-tables.ts';
@@ -12,13 +12,14 @@ export function checkTables(
   facts: SourceFacts,
   source: Source,
   catalogPath: string,
-  { captured, partitionsBesideRoot }: CapturedTables,
+  { captured, partitionsBesideRoot, outbox, published }: CapturedTables,
 ): Finding[] {
   return [
     ...checkPatterns(facts, source, catalogPath),
+    ...(source.outbox === undefined ? [] : checkOutbox(source.outbox, outbox)),
     ...partitionsBesideRoot.map(partitionMatched),
-    ...captured.flatMap(checkIdentity),
-    ...captured.flatMap((table) => checkRights(table, facts.role)),
+    ...published.flatMap(checkIdentity),
+    ...published.flatMap((table) => checkRights(table, facts.role)),
     ...checkNames(captured),
   ];
 }
@@ -26,6 +27,7 @@ export function checkTables(
 function checkPatterns(facts: SourceFacts, source: Source, catalogPath: string): Finding[] {
   const check = (key: 'tables' | 'exclude', severity: Finding['severity']) =>
     source[key]
+      .filter((pattern) => pattern !== source.outbox)
       .filter((pattern) => !facts.tables.some((table) => matchesTable(pattern, table)))
       .map((pattern): Finding => {
         const names = facts.tables.map(({ schema, table }) => `${schema}.${table}`);
@@ -44,6 +46,48 @@ function checkPatterns(facts: SourceFacts, source: Source, catalogPath: string):
         };
       });
   return [...check('tables', 'error'), ...check('exclude', 'warning')];
+}
+
+/** Types that each column of an outbox may have; the router fails at every event with others. */
+const OUTBOX_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  id: ['uuid'],
+  aggregatetype: ['text', 'varchar'],
+  aggregateid: ['text', 'varchar'],
+  type: ['text', 'varchar'],
+  payload: ['jsonb', 'json'],
+  created_at: ['timestamptz'],
+};
+
+function checkOutbox(wanted: TablePattern, outbox: TableFacts | undefined): Finding[] {
+  const advice = 'services/README.md shows an outbox table; or take `outbox` out of the catalog.';
+  if (outbox === undefined) {
+    return [
+      {
+        id: 'outbox-missing',
+        severity: 'error',
+        what: `there is no table ${wanted.text}, which the catalog names as outbox`,
+        why: 'There would be no events to publish.',
+        sql: [],
+        advice,
+      },
+    ];
+  }
+  const types = new Map(outbox.columns.map(({ name, type }) => [name, type]));
+  const wrong = Object.entries(OUTBOX_COLUMNS).filter(
+    ([name, allowed]) => !allowed.includes(types.get(name) ?? ''),
+  );
+  if (wrong.length === 0) return [];
+  const list = wrong.map(([name, allowed]) => `${name} ${allowed.join(' or ')}`).join(', ');
+  return [
+    {
+      id: 'outbox-columns',
+      severity: 'error',
+      what: `the outbox ${quoteTable(outbox)} lacks ${list}`,
+      why: 'The outbox event router would fail at the first event.',
+      sql: [],
+      advice,
+    },
+  ];
 }
 
 function partitionMatched(table: TableFacts): Finding {

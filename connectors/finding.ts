@@ -35,6 +35,8 @@ export type FindingId =
   | 'publication-operations'
   | 'publication-not-via-root'
   | 'pattern-matches-nothing'
+  | 'outbox-missing'
+  | 'outbox-columns'
   | 'partition-matched'
   | 'no-primary-key'
   | 'replica-identity'

@@ -54,7 +54,7 @@ export function judge(
       facts.role.superuser ||
       (facts.role.replication &&
         facts.role.createsInDatabase &&
-        tables.captured.every((table) => table.roleOwns)),
+        tables.published.every((table) => table.roleOwns)),
   };
 }
 

@@ -19,7 +19,7 @@ import type { SourceFacts } from './source-facts.ts';
  * @throws TributaryError `PREFLIGHT_FAILED` when there is no table to publish
  */
 export function provisionScript(source: Source, facts: SourceFacts, password?: string): string {
-  const tables = capturedTables(source, facts).captured.filter(
+  const tables = capturedTables(source, facts).published.filter(
     (table) =>
       !table.unlogged && (table.primaryKey === 'immediate' || table.replicaIdentity === 'f'),
   );

@@ -1,6 +1,8 @@
 import type { Source } from '../pipeline/catalog/catalog.ts';
-import { columnExcludeList, tableIncludeList } from '../pipeline/catalog/table-pattern.ts';
+import { columnExcludeList, tableIncludeList, tableTopicRegex } from '../pipeline/catalog/table-pattern.ts';
+import type { TablePattern } from '../pipeline/catalog/table-pattern.ts';
 import { UNAVAILABLE } from '../pipeline/change/row-image.ts';
+import { EVENT_TOPIC_PREFIX } from '../pipeline/events/event-topic.ts';
 import { MAX_RECORD_BYTES, TABLE_TOPIC_SETTINGS } from '../pipeline/source/table-topic.ts';
 import { captureNames, type ConnectorConfig } from './connector-config.ts';
 
@@ -89,10 +91,40 @@ export function renderConnector(source: Source): ConnectorConfig {
         ]),
       ),
 
+      ...(source.outbox === undefined ? {} : outboxRouter(source.name, source.outbox)),
+
       ...converter('key'),
       ...converter('value'),
       'value.converter.tributary.max.bytes': String(MAX_VALUE_BYTES),
     },
+  };
+}
+
+/** Publishes the rows of an outbox as events, keyed by what they happened to. */
+function outboxRouter(source: string, outbox: TablePattern): Record<string, string> {
+  return {
+    transforms: 'outbox',
+    'transforms.outbox.type': 'io.debezium.transforms.outbox.EventRouter',
+    'transforms.outbox.predicate': 'isOutbox',
+    'transforms.outbox.route.by.field': 'type',
+    'transforms.outbox.route.topic.replacement': `${EVENT_TOPIC_PREFIX}.${source}.\${routedByValue}`,
+    'transforms.outbox.table.fields.additional.placement': [
+      'id:envelope:event_id',
+      'type:envelope:event_type',
+      'aggregatetype:envelope:aggregate_type',
+      'aggregateid:envelope:aggregate_id',
+      'created_at:envelope:occurred_at',
+    ].join(','),
+    predicates: 'isOutbox',
+    'predicates.isOutbox.type': 'org.apache.kafka.connect.transforms.predicates.TopicNameMatches',
+    'predicates.isOutbox.pattern': tableTopicRegex(source, outbox),
+    'topic.creation.groups': 'events',
+    'topic.creation.events.include': String.raw`${EVENT_TOPIC_PREFIX}\..*`,
+    'topic.creation.events.partitions': '-1',
+    'topic.creation.events.replication.factor': '-1',
+    // Kept for ever: read models are rebuilt from them.
+    'topic.creation.events.cleanup.policy': 'delete',
+    'topic.creation.events.retention.ms': '-1',
   };
 }
 

@@ -65,13 +65,22 @@ export function transformerProcess(
       ...sourceUrls,
       // Ours may be relative to where the command was called.
       TRIBUTARY_CONFIG: resolve(settings.catalogPath),
-      KAFKA_BROKERS: `127.0.0.1:${portOf(settings, 'kafka')}`,
-      REGISTRY_URL: `http://127.0.0.1:${portOf(settings, 'registry')}/apis/ccompat/v7`,
+      ...brokerOf(settings),
       CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
       METRICS_PORT: String(port),
     },
     { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`), graceMs: 25_000 },
   );
+}
+
+/** Services that read the events of others. */
+export const EVENT_READERS: readonly ShopService[] = ['orders'];
+
+function brokerOf(settings: LocalSettings): Record<string, string> {
+  return {
+    KAFKA_BROKERS: `127.0.0.1:${portOf(settings, 'kafka')}`,
+    REGISTRY_URL: `http://127.0.0.1:${portOf(settings, 'registry')}/apis/ccompat/v7`,
+  };
 }
 
 /** One service of the sample shop. */
@@ -87,6 +96,7 @@ export function shopServiceProcess(
     `services/${service}/main.ts`,
     {
       ...peerUrls(settings, service),
+      ...(EVENT_READERS.includes(service) ? brokerOf(settings) : {}),
       PORT: String(port),
       DATABASE_URL: database.serviceUrl.reveal(),
     },

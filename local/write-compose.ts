@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { WORKER_SETTINGS } from './connect.ts';
 import { BROKER_SETTINGS } from './kafka.ts';
+import { EVENT_READERS } from './node-processes.ts';
 import { CAPTURE_ROLE, POSTGRES_SETTINGS } from './postgres.ts';
 import { SHOP_SERVICES, type ShopService } from './settings.ts';
 
@@ -32,6 +33,7 @@ const HEADER = `# The whole system from public images: \`docker compose up\`. Ge
 
 const KAFKA = 'kafka:9092';
 const REGISTRY = 'http://registry:8080';
+const BROKER = { KAFKA_BROKERS: KAFKA, REGISTRY_URL: `${REGISTRY}/apis/ccompat/v7` };
 const SOURCE = './:/tributary:ro';
 
 /** Where a service listens in its container. */
@@ -116,8 +118,7 @@ export function composeFile(): string {
     },
     transformer: {
       ...nodeProcess(['node', '--import', 'tsx', 'pipeline/bin/transformer.ts'], {
-        KAFKA_BROKERS: KAFKA,
-        REGISTRY_URL: `${REGISTRY}/apis/ccompat/v7`,
+        ...BROKER,
         CLICKHOUSE_URL: 'http://clickhouse:8123',
         CLICKHOUSE_PASSWORD: required('CLICKHOUSE_PASSWORD'),
         METRICS_PORT: '9464',
@@ -204,6 +205,7 @@ function shopService(name: ShopService): object {
   return {
     ...nodeProcess(['node', '--import', 'tsx', `services/${name}/main.ts`], {
       ...serviceUrls(name),
+      ...(EVENT_READERS.includes(name) ? BROKER : {}),
       ...LISTENING,
       DATABASE_URL: `postgres://${serviceRole(name)}:${required('POSTGRES_PASSWORD')}@postgres-${name}:5432/${name}`,
     }),

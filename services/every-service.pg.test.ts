@@ -6,10 +6,17 @@ import { inventoryService } from './inventory/app.ts';
 import { ordersService } from './orders/app.ts';
 import { paymentsService } from './payments/app.ts';
 import { runForTest, type TestService } from './testing/service-harness.ts';
+import { WITHOUT_BROKER } from './testing/test-shop.ts';
 import { usersService } from './users/app.ts';
 
 const nowhere = 'http://127.0.0.1:9';
-const orderUrls = { usersUrl: nowhere, catalogUrl: nowhere, inventoryUrl: nowhere };
+const orderUrls = {
+  usersUrl: nowhere,
+  catalogUrl: nowhere,
+  inventoryUrl: nowhere,
+  paymentsUrl: nowhere,
+  ...WITHOUT_BROKER,
+};
 
 const services = [
   {
@@ -35,7 +42,7 @@ const services = [
   {
     list: '/payments',
     item: '/payments/%ZZ',
-    start: async (url: string) => runForTest(paymentsService, url, { ordersUrl: nowhere }),
+    start: async (url: string) => runForTest(paymentsService, url, {}),
   },
 ];
 

@@ -64,6 +64,16 @@ const sourceEntry = z.strictObject({
     description: 'Tables to leave out although a pattern in `tables` matches them.',
     examples: [['public.schema_migrations']],
   }),
+  outbox: z
+    .string()
+    .optional()
+    .meta({
+      description:
+        'schema.table of an outbox. Its rows are not loaded into the warehouse: Debezium publishes ' +
+        'each as a domain event to the topic events.<source>.<type>. It needs the columns of ' +
+        "Debezium's outbox event router (id, aggregatetype, aggregateid, type, payload) and created_at.",
+      examples: ['messaging.outbox'],
+    }),
   text_columns: z
     .array(
       z.string().meta({
@@ -150,6 +160,8 @@ export interface Source extends ColumnRules {
   readonly address: Omit<PostgresAddress, 'password'>;
   readonly tables: readonly TablePattern[];
   readonly exclude: readonly TablePattern[];
+  /** Table whose rows are published as domain events; `exclude` has it, too. */
+  readonly outbox: TablePattern | undefined;
   /** By `schema.table` names at the source by published names. */
   readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }

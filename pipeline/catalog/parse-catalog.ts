@@ -7,7 +7,13 @@ import { interpolate } from './interpolate.ts';
 import { MASK_KEY_VARIABLE, MIN_MASK_KEY_LENGTH, type MaskRule } from './mask.ts';
 import { explainShapeIssue, explainUnknownKey } from './shape-problem.ts';
 import { parsePostgresUrl } from './postgres-address.ts';
-import { BadTablePattern, parseColumnPattern, parseTablePattern } from './table-pattern.ts';
+import {
+  BadTablePattern,
+  isOneTable,
+  parseColumnPattern,
+  parseTablePattern,
+  type TablePattern,
+} from './table-pattern.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Path = readonly PropertyKey[];
@@ -88,6 +94,9 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
     const tablePattern = (text: string, line: number) => ({ ...parseTablePattern(text), line });
     const tables = patternsOf('tables', tablePattern);
     const exclude = patternsOf('exclude', tablePattern);
+    const outbox = outboxOf(entry['outbox'], (what, fix) =>
+      report(at([...place, 'outbox']), what, fix),
+    );
     const textColumns = patternsOf('text_columns', parseColumnPattern);
     const contract = patternsOf('contract', parseColumnPattern);
     const masks = maskEntries(entry['mask']).flatMap(([pattern, how]): MaskRule[] => {
@@ -134,7 +143,8 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       password: new Secret(password),
       address: shown,
       tables,
-      exclude,
+      exclude: outbox === undefined ? exclude : [...exclude, outbox],
+      outbox,
       textColumns,
       renames: renamesOf(entry['renames']),
       contract,
@@ -144,6 +154,23 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
   }
   if (problems.length > 0) throw catalogInvalid(path, problems);
   return { path, sources, variables: [...new Set(variables)] };
+}
+
+/** The outbox that an entry names: one table. */
+function outboxOf(
+  value: unknown,
+  report: (what: string, fix: string) => void,
+): TablePattern | undefined {
+  if (typeof value !== 'string') return undefined;
+  try {
+    const pattern = parseTablePattern(value);
+    if (isOneTable(pattern)) return pattern;
+    report(`"${value}" does not name one table`, 'Write schema.table, without * and ?.');
+  } catch (error) {
+    if (!(error instanceof BadTablePattern)) throw error;
+    report(error.message, error.fix);
+  }
+  return undefined;
 }
 
 function renamesOf(value: unknown): Map<string, Map<string, string>> {

@@ -121,6 +121,11 @@ function piecesOf(name: string): Piece[] {
   );
 }
 
+/** Whether a pattern has no wildcards. */
+export function isOneTable({ schema, table }: TablePattern): boolean {
+  return [...schema, ...table].every((piece) => piece !== '*' && piece !== '?');
+}
+
 /** Whether a table is one that the pattern means. */
 export function matchesTable(pattern: TablePattern, name: TableName): boolean {
   return nameRegex(pattern.schema).test(name.schema) && nameRegex(pattern.table).test(name.table);
@@ -156,9 +161,21 @@ export function isCaptured(
 export function tableIncludeList(source: {
   readonly tables: readonly TablePattern[];
   readonly exclude: readonly TablePattern[];
+  readonly outbox?: TablePattern | undefined;
 }): string {
-  const excluded = source.exclude.map((pattern) => `(?!${qualifiedRegex(pattern)}$)`).join('');
-  return source.tables.map((pattern) => `(?-i)${excluded}${qualifiedRegex(pattern)}`).join(',');
+  const excluded = source.exclude
+    .filter((pattern) => pattern !== source.outbox)
+    .map((pattern) => `(?!${qualifiedRegex(pattern)}$)`)
+    .join('');
+  return [
+    ...source.tables.map((pattern) => `(?-i)${excluded}${qualifiedRegex(pattern)}`),
+    ...(source.outbox === undefined ? [] : [`(?-i)${qualifiedRegex(source.outbox)}`]),
+  ].join(',');
+}
+
+/** Regular expression, for Java, that the topic of one table of a source matches. */
+export function tableTopicRegex(source: string, table: TablePattern): string {
+  return String.raw`${source}\.${qualifiedRegex(table)}`;
 }
 
 /**

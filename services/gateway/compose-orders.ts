@@ -13,6 +13,8 @@ const DETAIL_DEADLINE_MS = 1_500;
 export const orderShape = z.looseObject({
   id: z.string(),
   user_id: z.string(),
+  user_name: z.string(),
+  user_email: z.string(),
   lines: z.array(z.looseObject({ product_id: z.string() })),
 });
 
@@ -43,6 +45,14 @@ export interface Unknown {
   readonly unknown: 'not-found' | 'unavailable';
 }
 
+/** A user who did not answer for itself: name and address as orders has copied them. */
+export interface StaleUser {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string;
+  readonly stale: true;
+}
+
 /** Orders with their users and products, and which services did not answer. */
 export interface ComposedOrders {
   readonly items: readonly Record<string, unknown>[];
@@ -51,7 +61,8 @@ export interface ComposedOrders {
 
 /**
  * Joins orders with their users and products by one call to each owner, side by side, however many
- * orders there are. What cannot be had becomes an {@link Unknown}.
+ * orders there are. With users away the names are the copies that orders keeps, marked stale; what
+ * else cannot be had becomes an {@link Unknown}.
  *
  * @throws the abort reason when `signal` aborts
  */
@@ -80,7 +91,7 @@ export async function composeOrders(
   return {
     items: orders.map((order) => ({
       ...order,
-      user: pick(users, order.user_id),
+      user: users === undefined ? copyOf(order) : pick(users, order.user_id),
       lines: order.lines.map((line) => ({ ...line, product: pick(products, line.product_id) })),
     })),
     unavailable: [
@@ -117,6 +128,10 @@ function pick<Item>(found: ReadonlyMap<string, Item> | undefined, id: string): I
       unknown: found === undefined ? 'unavailable' : 'not-found',
     }
   );
+}
+
+function copyOf({ user_id, user_name, user_email }: ShownOrder): StaleUser {
+  return { id: user_id, name: user_name, email: user_email, stale: true };
 }
 
 function distinct(ids: readonly string[]): string[] {

@@ -28,10 +28,13 @@ export class ReservationRepository {
   async reserve(orderId: string, lines: readonly ReservationLine[]): Promise<Reservation[]> {
     return this.#database.transaction(async (transaction) => {
       await lockOrder(transaction, orderId);
-      const existing = await findIn(transaction, orderId);
-      if (existing.some((line) => line.status === 'released')) {
+      const closed = await transaction.query('SELECT FROM closed_orders WHERE order_id = $1', [
+        orderId,
+      ]);
+      if (closed.length > 0) {
         throw new Problem('conflict', 'The stock of this order was released; place a new order.');
       }
+      const existing = await findIn(transaction, orderId);
       if (existing.length > 0) return existing;
       const short: string[] = [];
       // Always in the same order, so that two orders of the same products wait and do not deadlock.
@@ -49,7 +52,7 @@ export class ReservationRepository {
     });
   }
 
-  /** Gives held stock back; does nothing when nothing is held. */
+  /** Gives held stock back. A reservation that comes later, having been on its way, is refused. */
   async release(orderId: string): Promise<Reservation[]> {
     return this.#settle(orderId, 'released');
   }
@@ -66,6 +69,12 @@ export class ReservationRepository {
   async #settle(orderId: string, to: 'released' | 'shipped'): Promise<Reservation[]> {
     return this.#database.transaction(async (transaction) => {
       await lockOrder(transaction, orderId);
+      if (to === 'released') {
+        await transaction.query(
+          'INSERT INTO closed_orders (order_id) VALUES ($1) ON CONFLICT DO NOTHING',
+          [orderId],
+        );
+      }
       const held = await transaction.query<Reservation>(
         `UPDATE reservations SET status = $2, updated_at = now()
          WHERE order_id = $1 AND status = 'held' RETURNING ${RESERVATION}`,

@@ -1,37 +1,64 @@
 import type { Express } from 'express';
 import { z } from 'zod';
+import { consumeEvents } from '#events/consume-events.ts';
+import { commaList } from '#runtime/config.ts';
 import { createHttpApp } from '#runtime/service/http-app.ts';
-import { createPeer } from '#runtime/service/peer.ts';
-import { SERVICE_CONFIG, type ServiceParts } from '#runtime/service/service-main.ts';
-import { OrderRepository } from './repository.ts';
+import {
+  SERVICE_CONFIG,
+  type BackgroundTask,
+  type ServiceParts,
+} from '#runtime/service/service-main.ts';
+import { orderWork, type OrderUrls } from './order-work.ts';
 import { orderEventRoutes } from './routes/order-events.ts';
 import { orderRoutes } from './routes/orders.ts';
+import { sagaRoutes } from './routes/sagas.ts';
+import { SUBSCRIPTIONS } from './subscriptions.ts';
 
-/** Addresses of the services that orders asks. */
-export interface OrderUrls {
-  readonly usersUrl: string;
-  readonly catalogUrl: string;
-  readonly inventoryUrl: string;
+/** Settings of orders beyond those of every service. */
+export interface OrdersConfig extends OrderUrls {
+  /** Empty: events of other services are not read. */
+  readonly kafkaBrokers: readonly string[];
+  readonly registryUrl: string;
+  readonly orderDeadlineSeconds: number;
 }
 
 /** The orders API. */
-export function createOrdersApp({
-  config,
-  database,
-  readiness,
-  log,
-}: ServiceParts<OrderUrls>): Express {
-  const orders = new OrderRepository(database);
-  const peers = {
-    users: createPeer({ name: 'users', baseUrl: config.usersUrl, log }),
-    catalog: createPeer({ name: 'catalog', baseUrl: config.catalogUrl, log }),
-    inventory: createPeer({ name: 'inventory', baseUrl: config.inventoryUrl, log }),
-  };
+export function createOrdersApp(parts: ServiceParts<OrdersConfig>): Express {
+  const work = orderWork(parts);
+  const { readiness, log, config } = parts;
   return createHttpApp({
-    routes: [...orderRoutes(orders, peers), ...orderEventRoutes(orders, peers)],
+    routes: [
+      ...orderRoutes(work, config.orderDeadlineSeconds),
+      ...orderEventRoutes(work),
+      ...sagaRoutes(work),
+    ],
     readiness,
     log,
   });
+}
+
+/** Sagas that wait are taken up; events of other services are applied. */
+export function ordersBackground(parts: ServiceParts<OrdersConfig>): BackgroundTask[] {
+  const { config, database, log } = parts;
+  const { runner } = orderWork(parts);
+  const tasks: BackgroundTask[] = [async (signal) => runner.work(signal)];
+  if (config.kafkaBrokers.length === 0) {
+    log.warn('no KAFKA_BROKERS: events of other services are not read');
+    return tasks;
+  }
+  return [
+    ...tasks,
+    async (signal) =>
+      consumeEvents({
+        broker: { brokers: config.kafkaBrokers, registryUrl: config.registryUrl },
+        groupId: 'orders',
+        database,
+        schema: 'messaging',
+        subscriptions: SUBSCRIPTIONS,
+        log,
+        signal,
+      }),
+  ];
 }
 
 /** The orders service: its settings, tables and API. */
@@ -42,7 +69,14 @@ export const ordersService = {
     usersUrl: z.url(),
     catalogUrl: z.url(),
     inventoryUrl: z.url(),
+    paymentsUrl: z.url(),
+    kafkaBrokers: commaList().default([]),
+    /** Registry with the Confluent API. */
+    registryUrl: z.url().default('http://127.0.0.1:18081/apis/ccompat/v7'),
+    /** How long stock and money of an order may take; after it the order is cancelled. */
+    orderDeadlineSeconds: z.coerce.number().positive().default(600),
   }),
   migrations: new URL('./migrations/', import.meta.url),
   createApp: createOrdersApp,
+  background: ordersBackground,
 };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bigintText, date, jsonObject, text, uuid, wholeNumber } from '#runtime/service/fields.ts';
+import { date, jsonObject, text, uuid, wholeNumber } from '#runtime/service/fields.ts';
 import { changeOf } from '#runtime/service/patch.ts';
 import type { OrderStatus } from './order-status.ts';
 
@@ -17,6 +17,13 @@ export const newOrder = z.strictObject({
   coupon_codes: z.array(text(40)).max(10).default([]),
   shipping_address: jsonObject().nullable().default(null),
   requested_delivery: date().nullable().default(null),
+  payment: z
+    .strictObject({
+      method: z.enum(['card', 'bank_transfer', 'wallet', 'voucher']).default('card'),
+      /** What the payment provider gets to know. */
+      details: jsonObject().default({}),
+    })
+    .prefault({}),
 });
 
 /** Body that changes an order that is not closed. */
@@ -29,9 +36,6 @@ export const orderChange = changeOf({
 
 /** Body that cancels an order. */
 export const cancellation = z.strictObject({ reason: text(500).nullable().default(null) });
-
-/** Body that says which payment an order was paid or refunded by. */
-export const paymentNotice = z.strictObject({ payment_id: bigintText() });
 
 /** An order to place. */
 export type NewOrder = z.output<typeof newOrder>;
@@ -64,6 +68,8 @@ export interface OrderRow {
   readonly coupon_codes: readonly string[];
   readonly shipping_address: Record<string, unknown> | null;
   readonly requested_delivery: string | null;
+  /** Placed while users did not answer: name and address were copies. */
+  readonly buyer_stale: boolean;
   readonly payment_id: string | null;
   readonly placed_at: string;
   readonly paid_at: string | null;

@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import type { Peer } from '#runtime/service/peer.ts';
 import { Problem } from '#runtime/service/problem.ts';
+import type { Buyer } from './buyers.ts';
 
 /** What orders reads of a user; other fields are none of its business. */
-const userShape = z.object({ name: z.string(), email: z.string(), status: z.string() });
+const userShape = z.object({
+  name: z.string(),
+  email: z.string(),
+  status: z.string(),
+  version: z.int(),
+});
 const productShape = z.object({
   id: z.string(),
   name: z.string(),
@@ -13,16 +19,15 @@ const productShape = z.object({
 });
 const productsShape = z.object({ items: z.array(productShape) });
 
-/** A buyer, as orders sees one. */
-export type Buyer = z.output<typeof userShape>;
 /** A product, as orders sees one. */
 export type OfferedProduct = z.output<typeof productShape>;
 
-/** The services that placing an order needs. */
+/** The services that orders asks. */
 export interface OrderPeers {
   readonly users: Peer;
   readonly catalog: Peer;
   readonly inventory: Peer;
+  readonly payments: Peer;
 }
 
 /** @throws Problem `rule-violated` for a user who is not there or may not order */
@@ -62,53 +67,4 @@ export async function readProducts(
     });
   }
   return offered;
-}
-
-/** @throws Problem `conflict` when there is not enough stock */
-export async function reserveStock(
-  inventory: Peer,
-  orderId: string,
-  lines: readonly { product_id: string; quantity: number }[],
-  signal: AbortSignal,
-): Promise<void> {
-  const answer = await inventory.change('PUT', {
-    path: `/reservations/${orderId}`,
-    body: { lines },
-    signal,
-  });
-  refuseUnless200(answer, 'There is not enough stock.');
-}
-
-/** Gives the stock of an order back. @throws Problem when inventory does not answer */
-export async function releaseStock(
-  inventory: Peer,
-  orderId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const answer = await inventory.change('DELETE', { path: `/reservations/${orderId}`, signal });
-  refuseUnless200(answer, 'The stock of this order cannot be released.');
-}
-
-/** Takes the stock of an order out of the warehouse. @throws Problem when it is not held */
-export async function shipStock(
-  inventory: Peer,
-  orderId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const answer = await inventory.change('PUT', {
-    path: `/reservations/${orderId}/shipment`,
-    signal,
-  });
-  refuseUnless200(answer, 'No stock is held for this order.');
-}
-
-const refusalShape = z.object({ product_ids: z.array(z.string()).optional() });
-
-function refuseUnless200({ status, body }: { status: number; body: unknown }, detail: string) {
-  if (status === 200) return;
-  const refusal = refusalShape.safeParse(body);
-  const productIds = refusal.success ? refusal.data.product_ids : undefined;
-  throw new Problem('conflict', detail, {
-    extras: productIds === undefined ? {} : { product_ids: productIds },
-  });
 }

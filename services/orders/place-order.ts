@@ -1,33 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { describeError } from '#runtime/errors.ts';
-import type { Logger } from '#runtime/log.ts';
-import { isDatabaseAway } from '#runtime/service/database-error.ts';
 import { Problem } from '#runtime/service/problem.ts';
+import type { Buyer } from './buyers.ts';
 import type { NewOrder, Order } from './order.ts';
-import { readBuyer, readProducts, releaseStock, reserveStock, type OrderPeers } from './peers.ts';
+import { readBuyer, readProducts, type OrderPeers } from './peers.ts';
 import type { OrderRepository } from './repository.ts';
 
-/** Time to give stock back after a failure, when nobody waits for the answer any more. */
-const RELEASE_TIMEOUT_MS = 5_000;
-
 /**
- * Places an order: reads buyer and products, holds the stock, stores the order with its copies. An
- * order whose id is there already is answered as it is.
+ * Stores a new order with copies of its buyer and products; its saga does the rest. With users away
+ * the buyer is the one known from events. An order whose id is there already is answered as it is.
  *
- * @throws Problem when a rule forbids it, stock is short, or a service it needs is away
+ * @throws Problem when a rule forbids it or a service it needs is away
  */
 export async function placeOrder(
   order: NewOrder,
-  context: { orders: OrderRepository; peers: OrderPeers; signal: AbortSignal; log: Logger },
+  context: {
+    orders: OrderRepository;
+    peers: OrderPeers;
+    deadlineSeconds: number;
+    signal: AbortSignal;
+  },
 ): Promise<{ order: Order; placed: boolean }> {
-  const { orders, peers, signal, log } = context;
+  const { orders, peers, deadlineSeconds, signal } = context;
   const id = order.id ?? randomUUID();
   const existing = order.id === undefined ? undefined : await orders.find(id);
   if (existing !== undefined) return { order: sameBuyer(existing, order), placed: false };
 
   const productIds = order.lines.map((line) => line.product_id);
   const [buyer, offered] = await Promise.all([
-    readBuyer(peers.users, order.user_id, signal),
+    buyerIfUsersAnswers(peers, order.user_id, signal),
     readProducts(peers.catalog, productIds, signal),
   ]);
   const products = productIds.flatMap((productId) => offered.get(productId) ?? []);
@@ -35,27 +35,31 @@ export async function placeOrder(
   if (currency === undefined || others.length > 0) {
     throw new Problem('rule-violated', 'All products of an order must have one currency.');
   }
-  await reserveStock(peers.inventory, id, order.lines, signal);
   try {
-    const created = await orders.create(id, order, {
-      userName: buyer.name,
-      userEmail: buyer.email,
-      currency,
-      products,
-    });
+    const created = await orders.create(
+      id,
+      order,
+      { buyer, currency, products },
+      { payment: order.payment, deadlineSeconds },
+    );
     return { order: created, placed: true };
   } catch (error) {
+    // Somebody sent the same id at the same time.
     const other = await orders.find(id).catch(() => undefined);
     if (other !== undefined) return { order: sameBuyer(other, order), placed: false };
-    // When the database went away we cannot know whether the order is stored: the stock stays held
-    // and repeating the request with the same id settles it.
-    if (!isDatabaseAway(error)) {
-      await releaseStock(peers.inventory, id, AbortSignal.timeout(RELEASE_TIMEOUT_MS)).catch(
-        (reason: unknown) => {
-          log.warn({ reason: describeError(reason) }, 'stock of a refused order stays held');
-        },
-      );
-    }
+    throw error;
+  }
+}
+
+async function buyerIfUsersAnswers(
+  { users }: OrderPeers,
+  id: string,
+  signal: AbortSignal,
+): Promise<Buyer | undefined> {
+  try {
+    return await readBuyer(users, id, signal);
+  } catch (error) {
+    if (error instanceof Problem && error.kind === 'dependency-unavailable') return undefined;
     throw error;
   }
 }

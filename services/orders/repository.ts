@@ -1,28 +1,32 @@
+import { publish } from '#events/outbox.ts';
 import type { Database, Queryable } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
+import { mergeBuyer, type Buyer } from './buyers.ts';
+import { placed, statusChanged } from './events.ts';
+import { startSaga, turnBack } from './saga/start-saga.ts';
 import { TRANSITIONS, type OrderEvent, type OrderStatus } from './order-status.ts';
 import type { NewOrder, Order, OrderChange, OrderLine, OrderRow } from './order.ts';
 
 const ORDER = `id, order_number, user_id, user_name, user_email, status, total, currency, gift, note,
-  coupon_codes, shipping_address, requested_delivery, payment_id, placed_at, paid_at, closed_at,
-  cancel_reason, version, created_at, updated_at`;
+  coupon_codes, shipping_address, requested_delivery, buyer_stale, payment_id, placed_at, paid_at,
+  closed_at, cancel_reason, version, created_at, updated_at`;
 const LINE = `order_id, line_no, product_id, product_name, unit_price, quantity, line_total`;
 
 /** What an order takes over from other services when it is placed. */
 export interface PlacementCopies {
-  readonly userName: string;
-  readonly userEmail: string;
+  /** As users answered just now, or nothing when it did not answer. */
+  readonly buyer: Buyer | undefined;
   readonly currency: string;
   /** One entry a line, in the order of the lines. */
   readonly products: readonly { readonly name: string; readonly price: string }[];
 }
 
-/** Facts that come with an event. */
-export interface EventFacts {
-  readonly paymentId?: string;
-  readonly reason?: string | null;
+/** How the saga of a new order begins. */
+export interface PlacementSaga {
+  readonly payment: Readonly<Record<string, unknown>>;
+  readonly deadlineSeconds: number;
 }
 
 /** The SQL of orders and their lines. */
@@ -34,26 +38,38 @@ export class OrderRepository {
   }
 
   /**
-   * Stores a placed order with its lines; the sums are PostgreSQL's.
+   * Stores a placed order with its lines, its saga and its event; the sums are PostgreSQL's.
    *
-   * @throws Problem `conflict` when the id is taken
+   * @throws Problem `conflict` when the id is taken, `rule-violated` when the buyer may not order, and
+   *   `dependency-unavailable` when users did not answer and there is no copy of the buyer
    */
-  async create(id: string, order: NewOrder, copies: PlacementCopies): Promise<Order> {
+  async create(
+    id: string,
+    order: NewOrder,
+    copies: PlacementCopies,
+    saga: PlacementSaga,
+  ): Promise<Order> {
     const prices = copies.products.map((product) => product.price);
     const quantities = order.lines.map((line) => line.quantity);
     try {
       return await this.#database.transaction(async (transaction) => {
+        const buyer = await mergeBuyer(transaction, order.user_id, copies.buyer);
         const [row] = await transaction.query<OrderRow>(
-          `INSERT INTO orders (id, user_id, user_name, user_email, currency, gift, note,
-             coupon_codes, shipping_address, requested_delivery, total)
-           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, sum(line.price * line.quantity)
-           FROM unnest($11::numeric[], $12::integer[]) AS line (price, quantity)
+          `INSERT INTO orders (id, user_id, user_name, user_name_version, user_email,
+             user_email_version, buyer_stale, currency, gift, note, coupon_codes,
+             shipping_address, requested_delivery, total)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+             sum(line.price * line.quantity)
+           FROM unnest($14::numeric[], $15::integer[]) AS line (price, quantity)
            RETURNING ${ORDER}`,
           [
             id,
             order.user_id,
-            copies.userName,
-            copies.userEmail,
+            buyer.name,
+            buyer.name_version,
+            buyer.email,
+            buyer.email_version,
+            copies.buyer === undefined,
             copies.currency,
             order.gift,
             order.note,
@@ -81,7 +97,15 @@ export class OrderRepository {
             quantities,
           ],
         );
-        return { ...row, lines };
+        const created = { ...row, lines };
+        await startSaga(transaction, {
+          orderId: id,
+          kind: 'place-order',
+          input: saga.payment,
+          deadlineSeconds: saga.deadlineSeconds,
+        });
+        await publish(transaction, placed(created));
+        return created;
       });
     } catch (error) {
       throw violates(error, 'orders_pkey')
@@ -140,42 +164,112 @@ export class OrderRepository {
   }
 
   /**
-   * Moves an order to its next state. An event that led to the present state before is not an
-   * error when it is repeated: callers may have missed the answer.
+   * Ships a paid order: it is shipped from here on, and a saga sees to it that inventory knows.
+   * Nothing changes for one that was shipped before.
    *
-   * @throws Problem `not-found`, or `conflict` when the order's state does not allow the event
+   * @throws Problem `not-found`, or `conflict` when it is not paid or is being turned back
    */
-  async move(id: string, event: OrderEvent, facts: EventFacts = {}): Promise<Order> {
-    const { from, to } = TRANSITIONS[event];
+  async ship(id: string): Promise<Order> {
     return this.#database.transaction(async (transaction) => {
       const current = await lock(transaction, id);
       if (current === undefined) throw notFound('order');
-      if (isRepeated(current, event, facts)) return withLinesOf(transaction, current);
-      if (!(from as readonly OrderStatus[]).includes(current.status)) {
-        throw new Problem('conflict', `An order that is ${current.status} cannot become ${to}.`, {
+      if (current.status === 'shipped') return withLinesOf(transaction, current);
+      const turned = await transaction.query(
+        `SELECT FROM sagas WHERE order_id = $1 AND kind = 'place-order' AND state <> 'completed'`,
+        [id],
+      );
+      if (current.status === 'paid' && turned.length > 0) {
+        throw new Problem('conflict', 'An order that is being cancelled is not shipped.');
+      }
+      const row = await moveTo(transaction, current, 'ship', {});
+      await startSaga(transaction, { orderId: id, kind: 'ship-order' });
+      return withLinesOf(transaction, row);
+    });
+  }
+
+  /**
+   * Begins to turn an order back that is not shipped; it is cancelled, or refunded when it was paid,
+   * once stock and money are back.
+   *
+   * @throws Problem `not-found`, or `conflict` when it is shipped
+   */
+  async cancel(id: string, reason: string | null): Promise<Order> {
+    return this.#database.transaction(async (transaction) => {
+      const current = await lock(transaction, id);
+      if (current === undefined) throw notFound('order');
+      if (current.status === 'shipped') {
+        throw new Problem('conflict', 'An order that is shipped cannot be cancelled.', {
           extras: { order_status: current.status },
         });
       }
-      const [row] = await transaction.query<OrderRow>(
-        `UPDATE orders SET status = $2::order_status, payment_id = coalesce($3, payment_id),
-           paid_at = CASE WHEN $2 = 'paid' THEN now() ELSE paid_at END,
-           closed_at = CASE WHEN $2 IN ('shipped', 'cancelled', 'refunded') THEN now()
-             ELSE closed_at END,
-           cancel_reason = coalesce($4, cancel_reason),
-           version = version + 1, updated_at = now()
-         WHERE id = $1 RETURNING ${ORDER}`,
-        [id, to, facts.paymentId ?? null, facts.reason ?? null],
-      );
-      if (row === undefined) throw new Error('UPDATE of a locked row returned none');
-      return withLinesOf(transaction, row);
+      await turnBack(transaction, id, reason ?? 'the customer cancelled');
+      return withLinesOf(transaction, current);
     });
   }
 }
 
-function isRepeated(current: OrderRow, event: OrderEvent, { paymentId }: EventFacts): boolean {
-  // Paid by this payment, whatever became of the order since.
-  if (event === 'pay') return paymentId === current.payment_id;
-  return current.status === TRANSITIONS[event].to;
+/** A payment of an order was refunded in full: stock that was not shipped goes back, too. */
+export async function orderRefunded(
+  transaction: Queryable,
+  orderId: string,
+  paymentId: string,
+): Promise<void> {
+  const current = await lock(transaction, orderId);
+  if (current === undefined) return;
+  if (current.status === 'pending' || current.status === 'paid') {
+    await turnBack(transaction, orderId, 'the payment was refunded');
+  } else if (current.status === 'shipped' && current.payment_id === paymentId) {
+    await moveTo(transaction, current, 'refund', {});
+  }
+}
+
+/** In the transaction that ends the saga: stock is held, the money is there. */
+export async function confirmOrder(
+  transaction: Queryable,
+  id: string,
+  paymentId: string,
+): Promise<void> {
+  const current = await lock(transaction, id);
+  if (current !== undefined) await moveTo(transaction, current, 'pay', { paymentId });
+}
+
+/** In the transaction that ends the saga: stock and money are back. */
+export async function giveOrderUp(
+  transaction: Queryable,
+  id: string,
+  reason: string | null,
+): Promise<void> {
+  const current = await lock(transaction, id);
+  if (current === undefined) return;
+  await moveTo(transaction, current, current.status === 'paid' ? 'refund' : 'cancel', { reason });
+}
+
+/** @throws Problem `conflict` when the order's state does not allow the event */
+async function moveTo(
+  transaction: Queryable,
+  current: OrderRow,
+  event: OrderEvent,
+  facts: { paymentId?: string; reason?: string | null },
+): Promise<OrderRow> {
+  const { from, to } = TRANSITIONS[event];
+  if (!(from as readonly OrderStatus[]).includes(current.status)) {
+    throw new Problem('conflict', `An order that is ${current.status} cannot become ${to}.`, {
+      extras: { order_status: current.status },
+    });
+  }
+  const [row] = await transaction.query<OrderRow>(
+    `UPDATE orders SET status = $2::order_status, payment_id = coalesce($3, payment_id),
+       paid_at = CASE WHEN $2 = 'paid' THEN now() ELSE paid_at END,
+       closed_at = CASE WHEN $2 IN ('shipped', 'cancelled', 'refunded') THEN now()
+         ELSE closed_at END,
+       cancel_reason = coalesce($4, cancel_reason),
+       version = version + 1, updated_at = now()
+     WHERE id = $1 RETURNING ${ORDER}`,
+    [current.id, to, facts.paymentId ?? null, facts.reason ?? null],
+  );
+  if (row === undefined) throw new Error('UPDATE of a locked row returned none');
+  await publish(transaction, statusChanged(row));
+  return row;
 }
 
 async function lock(transaction: Queryable, id: string): Promise<OrderRow | undefined> {

@@ -1,88 +1,49 @@
-import { z } from 'zod';
-import type { Peer } from '#runtime/service/peer.ts';
 import { Problem } from '#runtime/service/problem.ts';
-import type { NewPayment, Payment } from './payment.ts';
+import type { NewCharge, Payment } from './payment.ts';
 import { chargeAtProvider } from './provider.ts';
-import type { PaymentRepository } from './repository.ts';
-
-const orderShape = z.object({
-  user_id: z.string(),
-  total: z.string(),
-  currency: z.string(),
-  status: z.string(),
-});
-
-/** What charging needs. */
-export interface ChargeContext {
-  readonly payments: PaymentRepository;
-  readonly orders: Peer;
-  readonly signal: AbortSignal;
-}
+import { givenUp, type PaymentRepository } from './repository.ts';
 
 /**
- * Charges an order and tells the orders service. Repeating it goes on where the last try ended:
- * an order is charged once.
+ * Charges an order. Repeating it goes on where the last try ended: an order is charged once, and one
+ * that was declined stays so.
  *
- * @throws Problem `payment-declined`, `rule-violated`, `conflict`, or `dependency-unavailable`
+ * @throws Problem `payment-declined`, or `conflict` when the order was given up
  */
 export async function chargeOrder(
-  request: NewPayment,
-  { payments, orders, signal }: ChargeContext,
+  orderId: string,
+  charge: NewCharge,
+  payments: PaymentRepository,
 ): Promise<Payment> {
-  const begun = (await payments.findLive(request.order_id)) ?? (await begin());
-  const payment =
-    begun.status === 'authorized'
-      ? await payments.settle(begun.id, await chargeAtProvider(begun))
-      : begun;
+  const payment = await settle(await payments.begin(orderId, charge), payments);
   if (payment.status === 'failed') {
     throw new Problem('payment-declined', 'The provider declined the charge.', {
       extras: { payment_id: payment.id },
     });
   }
-  if (payment.status !== 'captured') return payment;
-  const answer = await orders.change('PUT', {
-    path: `/orders/${payment.order_id}/payment`,
-    body: { payment_id: payment.id },
-    signal,
-  });
-  if (answer.status === 200) return payment;
-  if (answer.status !== 404 && answer.status !== 409) {
-    throw new Error(`orders refused a payment notice with ${answer.status}`);
-  }
-  await payments.refund(payment.id, {
-    amount: undefined,
-    reason: 'the order was closed while it was being charged',
-  });
-  throw new Problem('conflict', 'The order is no longer open; the charge was refunded.', {
-    extras: { payment_id: payment.id },
-  });
-
-  async function begin(): Promise<Payment> {
-    const order = await orders.get(orderShape, { path: `/orders/${request.order_id}`, signal });
-    if (order === undefined) throw new Problem('rule-violated', 'There is no such order.');
-    if (order.status !== 'pending') {
-      throw new Problem('conflict', `An order that is ${order.status} is not charged.`);
-    }
-    return payments.create(request, {
-      userId: order.user_id,
-      amount: order.total,
-      currency: order.currency,
-    });
-  }
+  // It was given up while the provider was asked.
+  if (payment.status === 'refunded') throw givenUp();
+  return payment;
 }
 
-/** Tells the orders service that all of an order's money went back. */
-export async function reportRefund(
-  payment: Payment,
-  { orders, signal }: Omit<ChargeContext, 'payments'>,
-): Promise<void> {
-  if (payment.status !== 'refunded') return;
-  const { status } = await orders.change('PUT', {
-    path: `/orders/${payment.order_id}/refund`,
-    body: { payment_id: payment.id },
-    signal,
-  });
-  // A cancelled order whose late charge was refunded is closed already: nothing to tell it.
-  if (status === 200 || status === 409) return;
-  throw new Problem('conflict', 'The money is back, but the order could not be marked.');
+/**
+ * Gives an order up: what was taken goes back, and a charge that comes later is refused. May be
+ * repeated.
+ *
+ * @returns the payment, if there was one
+ */
+export async function voidCharge(
+  orderId: string,
+  payments: PaymentRepository,
+): Promise<Payment | undefined> {
+  const begun = await payments.void(orderId);
+  if (begun === undefined) return undefined;
+  // Only the provider knows what became of a charge that was not answered; it is asked again.
+  const payment = await settle(begun, payments);
+  if (payment.status === 'failed') return payment;
+  return payments.refund(payment.id, { amount: undefined, reason: 'the order was given up' });
+}
+
+async function settle(payment: Payment, payments: PaymentRepository): Promise<Payment> {
+  if (payment.status !== 'authorized') return payment;
+  return payments.settle(payment.id, await chargeAtProvider(payment));
 }

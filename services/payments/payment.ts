@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { jsonObject, positiveAmount, text, uuid } from '#runtime/service/fields.ts';
+import { currency, jsonObject, positiveAmount, text, uuid } from '#runtime/service/fields.ts';
 import { changeOf } from '#runtime/service/patch.ts';
 
 /** Ways to pay. */
@@ -15,8 +15,10 @@ export const PAYMENT_STATUSES = [
 ] as const;
 
 /** Body that charges an order. */
-export const newPayment = z.strictObject({
-  order_id: uuid(),
+export const newCharge = z.strictObject({
+  user_id: uuid(),
+  amount: positiveAmount(),
+  currency: currency(),
   method: z.enum(PAYMENT_METHODS),
   /** What the provider gets to know; `{"simulate": "decline"}` makes it decline. */
   details: jsonObject().default({}),
@@ -32,7 +34,7 @@ export const newRefund = z.strictObject({
 });
 
 /** An order to charge. */
-export type NewPayment = z.output<typeof newPayment>;
+export type NewCharge = z.output<typeof newCharge>;
 /** Fields of a payment to change. */
 export type PaymentChange = z.output<typeof paymentChange>;
 /** A refund to make. */

@@ -1,20 +1,15 @@
-import type { Database } from '#runtime/service/database.ts';
+import { publish } from '#events/outbox.ts';
+import type { Database, Queryable } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
-import type { NewPayment, NewRefund, Payment, PaymentChange, Refund } from './payment.ts';
+import { refunded, settled } from './events.ts';
+import type { NewCharge, NewRefund, Payment, PaymentChange, Refund } from './payment.ts';
 import type { ProviderAnswer } from './provider.ts';
 
 const PAYMENT = `id, order_id, user_id, amount, refunded_amount, currency, method, status,
   provider_ref, failure_reason, details, captured_at, version, created_at, updated_at`;
 const REFUND = 'id, payment_id, amount, reason, created_at';
-
-/** What a payment takes over from its order. */
-export interface OrderCopies {
-  readonly userId: string;
-  readonly amount: string;
-  readonly currency: string;
-}
 
 /** The SQL of payments and refunds. */
 export class PaymentRepository {
@@ -24,47 +19,72 @@ export class PaymentRepository {
     this.#database = database;
   }
 
-  /** Begins a charge. @throws Problem `conflict` when the order is being charged already */
-  async create(payment: NewPayment, order: OrderCopies): Promise<Payment> {
-    try {
-      const [row] = await this.#database.query<Payment>(
+  /**
+   * Begins a charge, or answers the one that was begun, whatever became of it.
+   *
+   * @throws Problem `conflict` when the order was given up
+   */
+  async begin(orderId: string, charge: NewCharge): Promise<Payment> {
+    return this.#database.transaction(async (transaction) => {
+      await lockOrder(transaction, orderId);
+      const voided = await transaction.query('SELECT FROM voided_orders WHERE order_id = $1', [
+        orderId,
+      ]);
+      if (voided.length > 0) throw givenUp();
+      const existing = await ofOrder(transaction, orderId);
+      if (existing !== undefined) return existing;
+      const [row] = await transaction.query<Payment>(
         `INSERT INTO payments (order_id, user_id, amount, currency, method, details)
          VALUES ($1, $2, $3, $4, $5, $6) RETURNING ${PAYMENT}`,
         [
-          payment.order_id,
-          order.userId,
-          order.amount,
-          order.currency,
-          payment.method,
-          JSON.stringify(payment.details),
+          orderId,
+          charge.user_id,
+          charge.amount,
+          charge.currency,
+          charge.method,
+          JSON.stringify(charge.details),
         ],
       );
       if (row === undefined) throw new Error('INSERT returned no row');
       return row;
-    } catch (error) {
-      throw violates(error, 'payments_one_per_order')
-        ? new Problem('conflict', 'This order is being charged already.', { cause: error })
-        : error;
-    }
+    });
+  }
+
+  /** Refuses charges of an order from now on; resolves with the one that was begun before. */
+  async void(orderId: string): Promise<Payment | undefined> {
+    return this.#database.transaction(async (transaction) => {
+      await lockOrder(transaction, orderId);
+      await transaction.query(
+        'INSERT INTO voided_orders (order_id) VALUES ($1) ON CONFLICT DO NOTHING',
+        [orderId],
+      );
+      return ofOrder(transaction, orderId);
+    });
   }
 
   /** Keeps what the provider said; the first answer counts. */
   async settle(id: string, answer: ProviderAnswer): Promise<Payment> {
-    await this.#database.query(
-      `UPDATE payments SET status = $2::payment_status, provider_ref = $3, failure_reason = $4,
-         captured_at = CASE WHEN $2::payment_status = 'captured' THEN now() END,
-         version = version + 1, updated_at = now()
-       WHERE id = $1 AND status = 'authorized'`,
-      [
-        id,
-        answer.outcome === 'captured' ? 'captured' : 'failed',
-        answer.outcome === 'captured' ? answer.reference : null,
-        answer.outcome === 'declined' ? answer.reason : null,
-      ],
-    );
-    const payment = await this.find(id);
-    if (payment === undefined) throw notFound('payment');
-    return payment;
+    return this.#database.transaction(async (transaction) => {
+      const [row] = await transaction.query<Payment>(
+        `UPDATE payments SET status = $2::payment_status, provider_ref = $3, failure_reason = $4,
+           captured_at = CASE WHEN $2::payment_status = 'captured' THEN now() END,
+           version = version + 1, updated_at = now()
+         WHERE id = $1 AND status = 'authorized' RETURNING ${PAYMENT}`,
+        [
+          id,
+          answer.outcome === 'captured' ? 'captured' : 'failed',
+          answer.outcome === 'captured' ? answer.reference : null,
+          answer.outcome === 'declined' ? answer.reason : null,
+        ],
+      );
+      if (row !== undefined) {
+        await publish(transaction, settled(row));
+        return row;
+      }
+      const payment = await this.find(id);
+      if (payment === undefined) throw notFound('payment');
+      return payment;
+    });
   }
 
   /** The payment, or undefined. */
@@ -78,15 +98,6 @@ export class PaymentRepository {
     return this.#database.query<Payment>(`SELECT ${PAYMENT} FROM payments WHERE id = ANY ($1)`, [
       ids,
     ]);
-  }
-
-  /** The charge of an order that did not fail, or undefined. */
-  async findLive(orderId: string): Promise<Payment | undefined> {
-    const [row] = await this.#database.query<Payment>(
-      `SELECT ${PAYMENT} FROM payments WHERE order_id = $1 AND status <> 'failed'`,
-      [orderId],
-    );
-    return row;
   }
 
   /** Up to `count` payments, newest first, before the given one, of one order or of all. */
@@ -146,6 +157,7 @@ export class PaymentRepository {
            VALUES ($1, $2::numeric - $3::numeric, $4)`,
           [id, after.refunded_amount, before.refunded_amount, refund.reason],
         );
+        await publish(transaction, refunded(after));
         return after;
       });
     } catch (error) {
@@ -163,4 +175,22 @@ export class PaymentRepository {
       [paymentId, after, count],
     );
   }
+}
+
+/** Makes charging and giving up one order wait for one another. */
+async function lockOrder(transaction: Queryable, orderId: string): Promise<void> {
+  await transaction.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [orderId]);
+}
+
+async function ofOrder(transaction: Queryable, orderId: string): Promise<Payment | undefined> {
+  const [payment] = await transaction.query<Payment>(
+    `SELECT ${PAYMENT} FROM payments WHERE order_id = $1 ORDER BY id DESC LIMIT 1`,
+    [orderId],
+  );
+  return payment;
+}
+
+/** The answer to a charge that comes too late. */
+export function givenUp(): Problem {
+  return new Problem('conflict', 'This order was given up; it is not charged any more.');
 }

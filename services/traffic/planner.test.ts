@@ -11,21 +11,21 @@ test('plans the same actions for the same seed and others for another', () => {
   expect(plan(7, 50)).not.toEqual(plan(8, 50));
   // A change of the sequence breaks whoever compares two versions by seed: change it knowingly.
   expect(plan(1, 8).map((action) => action.kind)).toEqual([
-    'log-in',
-    'pay',
-    'log-in',
-    'pay',
+    'sign-up',
     'place-order',
-    'receive-stock',
-    'browse',
     'log-in',
+    'place-order',
+    'place-order',
+    'sign-up',
+    'browse',
+    'place-order',
   ]);
 });
 
 test('plans every kind of action, orders more often than closed accounts', () => {
   const counts = new Map<Action['kind'], number>();
   for (const { kind } of plan(1, 5_000)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  expect(counts.size).toBe(15);
+  expect(counts.size).toBe(14);
   expect(counts.get('place-order')).toBeGreaterThan(10 * (counts.get('close-account') ?? 0));
 });
 

@@ -43,10 +43,6 @@ export type Action =
       readonly lines: readonly { readonly product: Choice; readonly quantity: number }[];
       readonly gift: boolean;
       readonly note: string | null;
-    }
-  | {
-      readonly kind: 'pay';
-      readonly order: Choice;
       readonly method: 'card' | 'bank_transfer' | 'wallet';
       readonly declined: boolean;
     }
@@ -62,8 +58,7 @@ export type ActionKind = Action['kind'];
 /** How often each kind of action comes, out of the sum of all. */
 const WEIGHTS: readonly (readonly [ActionKind, number])[] = [
   ['browse', 14],
-  ['place-order', 24],
-  ['pay', 18],
+  ['place-order', 34],
   ['log-in', 8],
   ['sign-up', 8],
   ['ship', 6],
@@ -125,11 +120,6 @@ function planOne(random: Random, serial: number): Action {
         })),
         gift: random() < 0.1,
         note: random() < 0.2 ? 'Please leave it with the neighbour.' : null,
-      };
-    case 'pay':
-      return {
-        kind,
-        order: random(),
         method: oneOf(random, ['card', 'bank_transfer', 'wallet']),
         declined: random() < 0.05,
       };

@@ -5,11 +5,16 @@ import { ServiceAway, type ShopAnswer, type ShopClient } from './shop-client.ts'
 
 /**
  * How an action ended: `done`, `refused` by a rule of the shop (4xx), `away` because a service was
- * not there, or `skipped` because there was nothing to do it with, such as no order to pay.
+ * not there, or `skipped` because there was nothing to do it with, such as no order to ship.
  */
 export type Outcome = 'done' | 'refused' | 'away' | 'skipped';
 
 const created = z.object({ id: z.string() });
+const placed = z.object({
+  id: z.string(),
+  status: z.string(),
+  payment_id: z.string().nullable(),
+});
 
 /** Performs planned actions on the shop. */
 export class Shopper {
@@ -61,8 +66,6 @@ export class Shopper {
         return this.#closeAccount(action.user);
       case 'place-order':
         return this.#placeOrder(action);
-      case 'pay':
-        return this.#pay(action);
       case 'cancel':
         return this.#cancel(action);
       case 'ship':
@@ -130,33 +133,27 @@ export class Shopper {
       lines,
       gift: action.gift,
       note: action.note,
-    });
-    if (answer.status === 201) this.#known.pendingOrders.add(created.parse(answer.body).id);
-    return outcomeOf(answer);
-  }
-
-  async #pay(action: Extract<Action, { kind: 'pay' }>): Promise<Outcome> {
-    const orderId = this.#known.pendingOrders.take(action.order);
-    if (orderId === undefined) return 'skipped';
-    const keep = () => this.#known.pendingOrders.add(orderId);
-    return this.#orElse(keep, async () => {
-      const answer = await this.#client.call('payments', 'POST', '/payments', {
-        order_id: orderId,
+      payment: {
         method: action.method,
         details: action.declined ? { simulate: 'decline' } : {},
-      });
-      if (answer.status === 402) keep();
-      if (answer.status === 201) {
-        this.#known.paidOrders.add({ orderId, paymentId: created.parse(answer.body).id });
-      }
-      return outcomeOf(answer);
+      },
     });
+    if (answer.status !== 201) return outcomeOf(answer);
+    const { id, status, payment_id: paymentId } = placed.parse(answer.body);
+    if (status === 'pending') this.#known.pendingOrders.add(id);
+    else if (paymentId !== null) this.#known.paidOrders.add({ orderId: id, paymentId });
+    return status === 'cancelled' ? 'refused' : 'done';
   }
 
   async #cancel(action: Extract<Action, { kind: 'cancel' }>): Promise<Outcome> {
-    const orderId = this.#known.pendingOrders.take(action.order);
+    const pending = this.#known.pendingOrders.take(action.order);
+    const paid = pending === undefined ? this.#known.paidOrders.take(action.order) : undefined;
+    const orderId = pending ?? paid?.orderId;
     if (orderId === undefined) return 'skipped';
-    const keep = () => this.#known.pendingOrders.add(orderId);
+    const keep = () => {
+      if (paid === undefined) this.#known.pendingOrders.add(orderId);
+      else this.#known.paidOrders.add(paid);
+    };
     return this.#orElse(keep, async () =>
       outcomeOf(
         await this.#client.call('orders', 'POST', `/orders/${orderId}/cancel`, {

@@ -1,7 +1,9 @@
+import { publish } from '#events/outbox.ts';
 import type { Database } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
+import { changed, deleted, registered } from './events.ts';
 import type { Address, AddressBody, NewUser, User, UserChange } from './user.ts';
 
 const USER = `id, email, name, country, phone, birth_date, status, marketing_consent, preferences,
@@ -21,25 +23,28 @@ export class UserRepository {
   /** @throws Problem `conflict` when the address or the id is taken */
   async create(user: NewUser): Promise<User> {
     try {
-      const [row] = await this.#database.query<User>(
-        `INSERT INTO users (id, email, name, country, phone, birth_date, marketing_consent,
+      return await this.#database.transaction(async (transaction) => {
+        const [row] = await transaction.query<User>(
+          `INSERT INTO users (id, email, name, country, phone, birth_date, marketing_consent,
            preferences, tags)
          VALUES (coalesce($1, gen_random_uuid()), $2, $3, $4, $5, $6, $7, $8, $9)
          RETURNING ${USER}`,
-        [
-          user.id ?? null,
-          user.email,
-          user.name,
-          user.country,
-          user.phone,
-          user.birth_date,
-          user.marketing_consent,
-          JSON.stringify(user.preferences),
-          user.tags,
-        ],
-      );
-      if (row === undefined) throw new Error('INSERT returned no row');
-      return row;
+          [
+            user.id ?? null,
+            user.email,
+            user.name,
+            user.country,
+            user.phone,
+            user.birth_date,
+            user.marketing_consent,
+            JSON.stringify(user.preferences),
+            user.tags,
+          ],
+        );
+        if (row === undefined) throw new Error('INSERT returned no row');
+        await publish(transaction, registered(row));
+        return row;
+      });
     } catch (error) {
       throw emailTaken(error);
     }
@@ -70,12 +75,21 @@ export class UserRepository {
   async change(id: string, change: UserChange, ifMatch: number | undefined): Promise<User> {
     const { sql, values } = assignments(change, 3);
     try {
-      const rows = await this.#database.query<User>(
-        `UPDATE users SET ${sql}, version = version + 1, updated_at = now()
-         WHERE id = $1 AND ($2::integer IS NULL OR version = $2) RETURNING ${USER}`,
-        [id, ifMatch ?? null, ...values],
-      );
-      return changedRow(rows, rows.length > 0 ? undefined : await this.find(id), 'user');
+      return await this.#database.transaction(async (transaction) => {
+        const [before] = await transaction.query<User>(
+          `SELECT ${USER} FROM users WHERE id = $1 FOR UPDATE`,
+          [id],
+        );
+        const rows = await transaction.query<User>(
+          `UPDATE users SET ${sql}, version = version + 1, updated_at = now()
+           WHERE id = $1 AND ($2::integer IS NULL OR version = $2) RETURNING ${USER}`,
+          [id, ifMatch ?? null, ...values],
+        );
+        const after = changedRow(rows, before, 'user');
+        if (before === undefined) throw new Error('UPDATE changed a row that was not there');
+        for (const event of changed(before, after)) await publish(transaction, event);
+        return after;
+      });
     } catch (error) {
       throw emailTaken(error);
     }
@@ -95,8 +109,15 @@ export class UserRepository {
 
   /** Removes the user with all addresses; resolves with whether there was one. */
   async remove(id: string): Promise<boolean> {
-    const rows = await this.#database.query('DELETE FROM users WHERE id = $1 RETURNING id', [id]);
-    return rows.length > 0;
+    return this.#database.transaction(async (transaction) => {
+      const [row] = await transaction.query<{ version: number }>(
+        'DELETE FROM users WHERE id = $1 RETURNING version',
+        [id],
+      );
+      if (row === undefined) return false;
+      await publish(transaction, deleted(id, row.version));
+      return true;
+    });
   }
 
   /** A user's addresses by label. */

@@ -31,6 +31,13 @@ export function isDatabaseAway(error: unknown): boolean {
   return error instanceof Error && DRIVER_MESSAGE.test(error.message);
 }
 
+/** True when the same transaction may succeed when it is run again. */
+export function mayWorkNextTime(error: unknown): boolean {
+  return (
+    isDatabaseAway(error) || (error instanceof pg.DatabaseError && COLLIDED.has(error.code ?? ''))
+  );
+}
+
 /**
  * The problem a failed statement is answered with, or undefined when the failure is a bug of ours.
  * Says nothing of tables or SQL; repositories turn the conflicts they expect into better words.

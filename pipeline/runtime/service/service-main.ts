@@ -1,7 +1,7 @@
 import type { Express } from 'express';
 import { z } from 'zod';
 import { loadConfig, port, secret } from '#runtime/config.ts';
-import { describeError, renderError } from '#runtime/errors.ts';
+import { describeError, isAbort, renderError } from '#runtime/errors.ts';
 import { EXIT, runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS, type Logger } from '#runtime/log.ts';
 import { openDatabase, type Database } from './database.ts';
@@ -38,7 +38,15 @@ export interface ServiceDefinition<Config extends ServiceConfig> {
   /** Folder of its `NNN_name.sql` files. */
   readonly migrations: URL;
   createApp(parts: ServiceParts<Config>): Express;
+  /**
+   * What it does beside answering requests: each runs once the migrations are applied and returns
+   * when its signal aborts. One that fails ends the service.
+   */
+  background?(parts: ServiceParts<Config>): readonly BackgroundTask[];
 }
+
+/** Work that goes on until the signal aborts. */
+export type BackgroundTask = (signal: AbortSignal) => Promise<void>;
 
 /** Reads the configuration, runs the service until a signal, and exits with a code of EXIT. */
 export async function serviceMain<Shape extends z.ZodRawShape & typeof SERVICE_CONFIG>(
@@ -63,6 +71,8 @@ export interface RunningService {
   readonly port: number;
   /** Resolves once the migrations are applied; rejects when they cannot be. */
   readonly ready: Promise<void>;
+  /** Resolves when the work in the background has ended; rejects when a part of it failed. */
+  readonly finished: Promise<void>;
   /** Lets running requests finish (up to a deadline), then closes everything. */
   stop(): Promise<void>;
 }
@@ -107,14 +117,27 @@ export async function startService<Config extends ServiceConfig>(
     readiness.started();
     log.info('ready');
   });
+  const finished = ready.then(async () => {
+    const parts = { config, database, readiness, log };
+    const tasks = definition.background?.(parts) ?? [];
+    await Promise.all([
+      aborted(stopping.signal),
+      ...tasks.map(async (task) => task(stopping.signal)),
+    ]);
+  });
+  // Told by whoever waits for it; without a listener it would end the process.
+  finished.catch(() => {});
   return {
     port: server.port,
     ready,
+    finished,
     stop: async () => {
       readiness.draining();
       stopping.abort();
-      await ready.catch(() => {});
       await server.drain(DRAIN_DEADLINE_MS);
+      await finished.catch((error: unknown) => {
+        if (!isAbort(error)) log.warn({ reason: describeError(error) }, 'ended with a failure');
+      });
       await database.close().catch((error: unknown) => {
         log.warn({ reason: describeError(error) }, 'database did not close cleanly');
       });
@@ -128,13 +151,16 @@ async function runService<Config extends ServiceConfig>(
   { signal, log }: { signal: AbortSignal; log: Logger },
 ): Promise<void> {
   const service = await startService(definition, config, log);
-  const stopped = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
   try {
-    await Promise.race([service.ready.then(async () => stopped), stopped]);
+    await Promise.race([service.finished, aborted(signal)]);
   } finally {
     await service.stop();
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -5,23 +5,23 @@ import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
 import { ORDER_STATUSES } from '../order-status.ts';
 import { newOrder, orderChange } from '../order.ts';
-import type { OrderPeers } from '../peers.ts';
+import type { OrderWork } from '../order-work.ts';
 import { placeOrder } from '../place-order.ts';
-import type { OrderRepository } from '../repository.ts';
 
 const byId = z.strictObject({ id: uuid() });
 
 /** Placing, reading and changing orders. */
-export function orderRoutes(orders: OrderRepository, peers: OrderPeers): Route[] {
+export function orderRoutes({ orders, peers, soon }: OrderWork, deadlineSeconds: number): Route[] {
   return [
     route({
       method: 'post',
       path: '/orders',
       summary: 'Place an order',
       body: newOrder,
-      handle: async ({ body, signal, log }) => {
-        const { order, placed } = await placeOrder(body, { orders, peers, signal, log });
-        return versioned(order, placed ? 201 : 200);
+      handle: async ({ body, signal }) => {
+        const context = { orders, peers, deadlineSeconds, signal };
+        const { order, placed } = await placeOrder(body, context);
+        return placed ? versioned(await soon(order.id, 'place-order'), 201) : versioned(order);
       },
     }),
     route({

@@ -1,25 +1,34 @@
 import { z } from 'zod';
 import { bigintText, uuid } from '#runtime/service/fields.ts';
 import { decodeCursor, idList, pageOf, pageQuery } from '#runtime/service/page.ts';
-import type { Peer } from '#runtime/service/peer.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
-import { chargeOrder, reportRefund } from '../charge-order.ts';
-import { newPayment, newRefund, paymentChange } from '../payment.ts';
+import { chargeOrder, voidCharge } from '../charge-order.ts';
+import { newCharge, newRefund, paymentChange } from '../payment.ts';
 import type { PaymentRepository } from '../repository.ts';
 
 const byId = z.strictObject({ id: bigintText() });
+const byOrder = z.strictObject({ order_id: uuid() });
 
 /** Operations on payments. */
-export function paymentRoutes(payments: PaymentRepository, orders: Peer): Route[] {
+export function paymentRoutes(payments: PaymentRepository): Route[] {
   return [
     route({
-      method: 'post',
-      path: '/payments',
-      summary: 'Charge an order; may be repeated',
-      body: newPayment,
-      handle: async ({ body, signal }) =>
-        versioned(await chargeOrder(body, { payments, orders, signal }), 201),
+      method: 'put',
+      path: '/charges/:order_id',
+      summary: 'Charge an order, once however often it is asked',
+      params: byOrder,
+      body: newCharge,
+      handle: async ({ params, body }) =>
+        versioned(await chargeOrder(params.order_id, body, payments)),
+    }),
+    route({
+      method: 'delete',
+      path: '/charges/:order_id',
+      summary: 'Give an order up: give back what was taken, refuse later charges',
+      params: byOrder,
+      handle: async ({ params }) =>
+        ok({ payment: (await voidCharge(params.order_id, payments)) ?? null }),
     }),
     route({
       method: 'get',
@@ -65,11 +74,7 @@ export function paymentRoutes(payments: PaymentRepository, orders: Peer): Route[
       summary: 'Refund a payment in part, or all that is left',
       params: byId,
       body: newRefund,
-      handle: async ({ params, body, signal }) => {
-        const payment = await payments.refund(params.id, body);
-        await reportRefund(payment, { orders, signal });
-        return versioned(payment, 201);
-      },
+      handle: async ({ params, body }) => versioned(await payments.refund(params.id, body), 201),
     }),
     route({
       method: 'get',
