@@ -8,19 +8,11 @@ import {
   type BackgroundTask,
   type ServiceParts,
 } from '#runtime/service/service-main.ts';
-import { orderWork, type OrderUrls } from './order-work.ts';
+import { orderWork, type OrdersConfig } from './order-work.ts';
 import { orderEventRoutes } from './routes/order-events.ts';
 import { orderRoutes } from './routes/orders.ts';
 import { sagaRoutes } from './routes/sagas.ts';
 import { SUBSCRIPTIONS } from './subscriptions.ts';
-
-/** Settings of orders beyond those of every service. */
-export interface OrdersConfig extends OrderUrls {
-  /** Empty: events of other services are not read. */
-  readonly kafkaBrokers: readonly string[];
-  readonly registryUrl: string;
-  readonly orderDeadlineSeconds: number;
-}
 
 /** The orders API. */
 export function createOrdersApp(parts: ServiceParts<OrdersConfig>): Express {
@@ -75,6 +67,8 @@ export const ordersService = {
     registryUrl: z.url().default('http://127.0.0.1:18081/apis/ccompat/v7'),
     /** How long stock and money of an order may take; after it the order is cancelled. */
     orderDeadlineSeconds: z.coerce.number().positive().default(600),
+    /** How long after a kill somebody else takes a saga over; twice as long as a step may take. */
+    sagaLeaseSeconds: z.coerce.number().positive().default(16),
   }),
   migrations: new URL('./migrations/', import.meta.url),
   createApp: createOrdersApp,

@@ -11,12 +11,17 @@ import type { SagaKind } from './saga/saga.ts';
 import { SagaRepository } from './saga/saga-repository.ts';
 import { SagaRunner } from './saga/saga-runner.ts';
 
-/** Addresses of the services that orders asks. */
-export interface OrderUrls {
+/** Settings of orders beyond those of every service. */
+export interface OrdersConfig {
   readonly usersUrl: string;
   readonly catalogUrl: string;
   readonly inventoryUrl: string;
   readonly paymentsUrl: string;
+  /** Empty: events of other services are not read. */
+  readonly kafkaBrokers: readonly string[];
+  readonly registryUrl: string;
+  readonly orderDeadlineSeconds: number;
+  readonly sagaLeaseSeconds: number;
 }
 
 /** What the API and the work in the background share. */
@@ -37,7 +42,7 @@ export function orderWork({
   config,
   database,
   log,
-}: Pick<ServiceParts<OrderUrls>, 'config' | 'database' | 'log'>): OrderWork {
+}: Pick<ServiceParts<OrdersConfig>, 'config' | 'database' | 'log'>): OrderWork {
   const orders = new OrderRepository(database);
   const peers = {
     users: createPeer({ name: 'users', baseUrl: config.usersUrl, log }),
@@ -46,9 +51,10 @@ export function orderWork({
     payments: createPeer({ name: 'payments', baseUrl: config.paymentsUrl, log }),
   };
   const definitions = orderSagas(peers);
-  const sagas = new SagaRepository(database, definitions);
+  const { sagaLeaseSeconds: leaseSeconds } = config;
+  const sagas = new SagaRepository(database, definitions, leaseSeconds);
   const findOrder = async (id: string) => orders.find(id);
-  const runner = new SagaRunner({ sagas, definitions, findOrder, log });
+  const runner = new SagaRunner({ sagas, definitions, findOrder, leaseSeconds, log });
   return {
     orders,
     sagas,

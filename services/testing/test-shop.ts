@@ -29,6 +29,7 @@ export const WITHOUT_BROKER = {
   kafkaBrokers: [],
   registryUrl: 'http://127.0.0.1:9',
   orderDeadlineSeconds: 60,
+  sagaLeaseSeconds: 4,
 };
 
 /** Starts the shop; `createDatabase` answers the URL of a fresh database. */

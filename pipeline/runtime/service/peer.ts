@@ -1,13 +1,30 @@
+import {
+  circuitBreaker,
+  ConsecutiveBreaker,
+  ExponentialBackoff,
+  handleWhen,
+  retry,
+  TaskCancelledError,
+  timeout,
+  TimeoutStrategy,
+  wrap,
+} from 'cockatiel';
 import { z } from 'zod';
 import { describeError, isAbort, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
-import { retry, type RetryPolicy } from '#runtime/retry.ts';
 import { Problem, unavailable } from './problem.ts';
 
 /** Longest wait for one answer. */
 const ATTEMPT_TIMEOUT_MS = 2_000;
 /** Few and quick: the caller waits, and a peer in trouble must not get many times the requests. */
-const POLICY: RetryPolicy = { minDelayMs: 50, maxDelayMs: 400, factor: 3, retries: 2 };
+const RETRIES = {
+  maxAttempts: 2,
+  backoff: new ExponentialBackoff({ initialDelay: 50, maxDelay: 400 }),
+};
+/** After so many failures in a row a peer is left alone; calls fail at once meanwhile. */
+const FAILURES_TO_BREAK = 10;
+/** How long it is left alone until one call tries whether it is back. */
+const BREAK_MS = 1_000;
 /** Answers of a peer that may be different next time. */
 const TRANSIENT = new Set([429, 502, 503, 504]);
 
@@ -52,18 +69,44 @@ export interface PeerAnswer {
   readonly body: unknown;
 }
 
-/** A client for the service `name` at `baseUrl`. */
+/** Failures that say nothing about the request: worth another try, and a sign of a peer in trouble. */
+const isTransient = handleWhen(
+  (error) =>
+    error instanceof TaskCancelledError ||
+    (error instanceof TributaryError && error.code === 'SERVICE_UNAVAILABLE'),
+);
+
+/**
+ * A client for the service `name` at `baseUrl`. Each attempt has a deadline; one that may work next
+ * time is repeated twice; after many failures in a row calls fail at once until the peer is back.
+ */
 export function createPeer(options: { name: string; baseUrl: string; log: Logger }): Peer {
   const { name, baseUrl, log } = options;
 
-  const attempt = async (method: string, call: PeerCall): Promise<PeerAnswer> => {
+  const breaker = circuitBreaker(isTransient, {
+    halfOpenAfter: BREAK_MS,
+    breaker: new ConsecutiveBreaker(FAILURES_TO_BREAK),
+  });
+  breaker.onBreak(() => log.warn({ peer: name }, 'a service does not answer: left alone'));
+  breaker.onReset(() => log.info({ peer: name }, 'a service answers again'));
+  const policy = wrap(
+    retry(isTransient, RETRIES),
+    breaker,
+    timeout(ATTEMPT_TIMEOUT_MS, TimeoutStrategy.Aggressive),
+  );
+
+  const attempt = async (
+    method: string,
+    call: PeerCall,
+    signal: AbortSignal,
+  ): Promise<PeerAnswer> => {
     let response: Response;
     let text: string;
     try {
       response = await fetch(new URL(call.path, baseUrl), {
         method,
         redirect: 'error',
-        signal: AbortSignal.any([call.signal, AbortSignal.timeout(ATTEMPT_TIMEOUT_MS)]),
+        signal,
         ...(call.body === undefined
           ? {}
           : {
@@ -91,13 +134,10 @@ export function createPeer(options: { name: string; baseUrl: string; log: Logger
 
   const send = async (method: string, call: PeerCall): Promise<PeerAnswer> => {
     try {
-      return await retry(async () => attempt(method, call), {
-        policy: POLICY,
-        signal: call.signal,
-        log,
-        what: `${method} ${name}`,
-      });
-    } catch (cause) {
+      return await policy.execute(async ({ signal }) => attempt(method, call, signal), call.signal);
+    } catch (error) {
+      // A caller who hung up wants nothing more; one whose time is up wants to know why.
+      const cause: unknown = call.signal.aborted ? call.signal.reason : error;
       if (isAbort(cause)) throw cause;
       throw dependencyAway(name, cause);
     }

@@ -1,6 +1,5 @@
 import type { Database, Queryable } from '#runtime/service/database.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
-import { LEASE } from './start-saga.ts';
 import type { SagaDefinition, StepOutcome } from './order-sagas.ts';
 import {
   decide,
@@ -32,9 +31,17 @@ export class SagaRepository {
   readonly #database: Database;
   readonly #definitions: Readonly<Record<SagaKind, SagaDefinition>>;
 
-  constructor(database: Database, definitions: Readonly<Record<SagaKind, SagaDefinition>>) {
+  readonly #leaseSeconds: number;
+
+  /** @param leaseSeconds - how long nobody else works on a saga that somebody has taken */
+  constructor(
+    database: Database,
+    definitions: Readonly<Record<SagaKind, SagaDefinition>>,
+    leaseSeconds: number,
+  ) {
     this.#database = database;
     this.#definitions = definitions;
+    this.#leaseSeconds = leaseSeconds;
   }
 
   /**
@@ -76,9 +83,9 @@ export class SagaRepository {
         return undefined;
       }
       await transaction.query(
-        `UPDATE sagas SET state = $2::saga_state, reason = $3, leased_until = now() + ${LEASE},
+        `UPDATE sagas SET state = $2::saga_state, reason = $3, leased_until = now() + $5 * interval '1 second',
            attempts = CASE WHEN $4 THEN 0 ELSE attempts END, updated_at = now() WHERE id = $1`,
-        [saga.id, state, reason, ended !== undefined],
+        [saga.id, state, reason, ended !== undefined, this.#leaseSeconds],
       );
       await transaction.query(
         `INSERT INTO saga_steps (saga_id, step, direction) VALUES ($1, $2, $3::saga_direction)
@@ -109,14 +116,14 @@ export class SagaRepository {
   /** Takes sagas that are due and that nobody works on. */
   async claimDue(lease: string, count: number): Promise<Claim[]> {
     const rows = await this.#database.query<{ id: string }>(
-      `UPDATE sagas SET lease = $1, leased_until = now() + ${LEASE}
+      `UPDATE sagas SET lease = $1, leased_until = now() + $3 * interval '1 second'
        WHERE id IN (
          SELECT id FROM sagas
          WHERE state IN ('running', 'compensating') AND due_at <= now()
            AND (leased_until IS NULL OR leased_until < now())
          ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
        RETURNING id`,
-      [lease, count],
+      [lease, count, this.#leaseSeconds],
     );
     return rows.map(({ id }) => ({ id, lease }));
   }
@@ -124,10 +131,10 @@ export class SagaRepository {
   /** Takes one saga of an order, if it is due and nobody works on it. */
   async claimOf(orderId: string, kind: SagaKind, lease: string): Promise<Claim | undefined> {
     const [row] = await this.#database.query<{ id: string }>(
-      `UPDATE sagas SET lease = $3, leased_until = now() + ${LEASE}
+      `UPDATE sagas SET lease = $3, leased_until = now() + $4 * interval '1 second'
        WHERE order_id = $1 AND kind = $2 AND state IN ('running', 'compensating')
          AND (leased_until IS NULL OR leased_until < now()) RETURNING id`,
-      [orderId, kind, lease],
+      [orderId, kind, lease, this.#leaseSeconds],
     );
     return row === undefined ? undefined : { id: row.id, lease };
   }

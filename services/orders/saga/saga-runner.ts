@@ -8,8 +8,6 @@ import { UnexpectedAnswer, type SagaDefinition, type StepOutcome } from './order
 import type { SagaKind, SagaRow } from './saga.ts';
 import type { Claim, SagaRepository } from './saga-repository.ts';
 
-/** Longest a step may take, repeated calls included. Shorter than the lease. */
-const STEP_TIMEOUT_MS = 8_000;
 const POLL_MS = 500;
 /** Sagas that one process works on side by side. */
 const AT_ONCE = 8;
@@ -21,17 +19,21 @@ export class SagaRunner {
   readonly #sagas: SagaRepository;
   readonly #definitions: Readonly<Record<SagaKind, SagaDefinition>>;
   readonly #findOrder: (id: string) => Promise<Order | undefined>;
+  readonly #stepTimeoutMs: number;
   readonly #log: Logger;
 
   constructor(parts: {
     sagas: SagaRepository;
     definitions: Readonly<Record<SagaKind, SagaDefinition>>;
     findOrder: (id: string) => Promise<Order | undefined>;
+    leaseSeconds: number;
     log: Logger;
   }) {
     this.#sagas = parts.sagas;
     this.#definitions = parts.definitions;
     this.#findOrder = parts.findOrder;
+    // A step has ended long before somebody else may take the saga over.
+    this.#stepTimeoutMs = parts.leaseSeconds * 500;
     this.#log = parts.log;
   }
 
@@ -90,7 +92,7 @@ export class SagaRunner {
     const context = {
       order,
       saga,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(this.#stepTimeoutMs)]),
     };
     if (direction === 'do') return step.perform(context);
     await step.compensate(context);

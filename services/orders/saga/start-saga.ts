@@ -1,9 +1,6 @@
 import type { Queryable } from '#runtime/service/database.ts';
 import type { SagaKind } from './saga.ts';
 
-/** How long nobody else works on a saga that somebody has taken. Longer than a step may take. */
-export const LEASE = "interval '15 seconds'";
-
 /** Begins a saga. Whoever began it is expected to take it up within a second. */
 export async function startSaga(
   transaction: Queryable,
