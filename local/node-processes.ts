@@ -5,10 +5,11 @@ import type { ServiceDatabase } from './postgres.ts';
 import {
   portOf,
   ROOT,
+  READ_MODEL,
   SHOP_SERVICES,
   statePath,
   type LocalSettings,
-  type ShopService,
+  type ShopDatabase,
 } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
@@ -74,7 +75,7 @@ export function transformerProcess(
 }
 
 /** Services that read the events of others. */
-export const EVENT_READERS: readonly ShopService[] = ['orders'];
+export const EVENT_READERS: readonly ShopDatabase[] = ['orders', READ_MODEL];
 
 function brokerOf(settings: LocalSettings): Record<string, string> {
   return {
@@ -86,7 +87,7 @@ function brokerOf(settings: LocalSettings): Record<string, string> {
 /** One service of the sample shop. */
 export function shopServiceProcess(
   settings: LocalSettings,
-  service: ShopService,
+  service: ShopDatabase,
   database: ServiceDatabase,
 ): ProcessSpec {
   const port = portOf(settings, `service-${service}`);
@@ -142,7 +143,7 @@ export function trafficProcess(settings: LocalSettings, traffic: Traffic): Proce
 }
 
 /** `USERS_URL` and so on, of every service but the one itself. */
-function peerUrls(settings: LocalSettings, except?: ShopService): Record<string, string> {
+function peerUrls(settings: LocalSettings, except?: ShopDatabase): Record<string, string> {
   return Object.fromEntries(
     SHOP_SERVICES.filter((service) => service !== except).map((service) => [
       `${service.toUpperCase()}_URL`,

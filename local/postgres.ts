@@ -8,7 +8,7 @@ import { describeError, TributaryError } from '#runtime/errors.ts';
 import { pathExists } from './path-exists.ts';
 import { postgresBinaries, unprivilegedAccount, type Account } from './postgres-binaries.ts';
 import { keptPassword } from './secrets.ts';
-import { portOf, statePath, type LocalSettings, type ShopService } from './settings.ts';
+import { portOf, statePath, type LocalSettings, type ShopDatabase } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
 const run = promisify(execFile);
@@ -24,7 +24,7 @@ export const POSTGRES_SETTINGS = {
   max_slot_wal_keep_size: '2GB',
   max_replication_slots: '10',
   max_wal_senders: '10',
-  // Small: five servers share one machine.
+  // Small: six servers share one machine.
   shared_buffers: '32MB',
   max_wal_size: '256MB',
   max_connections: '50',
@@ -45,7 +45,7 @@ export interface ServiceDatabase {
 /** The PostgreSQL server of one service: own process, port, data folder and passwords. */
 export async function postgresProcess(
   settings: LocalSettings,
-  service: ShopService,
+  service: ShopDatabase,
 ): Promise<ProcessSpec> {
   const name = `postgres-${service}` as const;
   const folder = statePath(settings, 'pg', service);
@@ -139,7 +139,7 @@ async function initialize(
 /** URLs of a service's database; passwords are made at the first call and kept. */
 export async function serviceDatabase(
   settings: LocalSettings,
-  service: ShopService,
+  service: ShopDatabase,
 ): Promise<ServiceDatabase> {
   const secrets = statePath(settings, 'secrets');
   const port = portOf(settings, `postgres-${service}`);
@@ -154,14 +154,14 @@ export async function serviceDatabase(
   };
 }
 
-function serviceRole(service: ShopService): string {
+function serviceRole(service: ShopDatabase): string {
   return `${service}_service`;
 }
 
 /** Makes a service's database and its role, which owns it; nobody else may connect. Idempotent. */
 export async function createServiceDatabase(
   database: ServiceDatabase,
-  service: ShopService,
+  service: ShopDatabase,
 ): Promise<void> {
   const role = pg.escapeIdentifier(serviceRole(service));
   const name = pg.escapeIdentifier(service);
@@ -184,7 +184,7 @@ export async function createServiceDatabase(
 }
 
 /** The superuser's URL of a service's own database, where its tables are. */
-export function adminUrlOf(database: ServiceDatabase, service: ShopService): Secret {
+export function adminUrlOf(database: ServiceDatabase, service: ShopDatabase): Secret {
   const url = new URL(database.adminUrl.reveal());
   url.pathname = `/${service}`;
   return new Secret(url.toString());

@@ -8,6 +8,15 @@ export const SHOP_SERVICES = ['users', 'catalog', 'inventory', 'orders', 'paymen
 /** Name of one of the sample shop's services. */
 export type ShopService = (typeof SHOP_SERVICES)[number];
 
+/** The shop's read model: a service with a database that holds nothing of its own to capture. */
+export const READ_MODEL = 'order-history';
+
+/** A service with a database. */
+export type ShopDatabase = ShopService | typeof READ_MODEL;
+
+/** All services with a database. */
+export const SHOP_DATABASES: readonly ShopDatabase[] = [...SHOP_SERVICES, READ_MODEL];
+
 /** Root of the checkout. */
 export const ROOT = resolve(import.meta.dirname, '..');
 
@@ -18,6 +27,7 @@ const PORTS = {
   'postgres-inventory': 15433,
   'postgres-orders': 15434,
   'postgres-payments': 15435,
+  'postgres-order-history': 15436,
   kafka: 19092,
   'kafka-controller': 19093,
   registry: 18081,
@@ -29,6 +39,7 @@ const PORTS = {
   'service-orders': 13004,
   'service-payments': 13005,
   'service-gateway': 13006,
+  'service-order-history': 13007,
   transformer: 19464,
 } as const;
 

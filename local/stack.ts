@@ -25,10 +25,12 @@ import { RunRecords } from './run-records.ts';
 import { writeProperties } from './secrets.ts';
 import {
   portOf,
+  SHOP_DATABASES,
   SHOP_SERVICES,
   statePath,
   type LocalSettings,
   type PortName,
+  type ShopDatabase,
   type ShopService,
 } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
@@ -105,7 +107,7 @@ export class Stack {
     const warehouse = run(warehouseProcess(settings));
     const connect = kafka.then(() => run(connectProcess(settings)));
     const services = shop
-      ? SHOP_SERVICES.map((service) => this.#startService(service, signal))
+      ? SHOP_DATABASES.map((service) => this.#startService(service, signal))
       : [];
     const transformer = all([kafka, registry, warehouse]).then(() =>
       run(transformerProcess(settings, sourceUrls)),
@@ -138,7 +140,7 @@ export class Stack {
     return found;
   }
 
-  async #startService(service: ShopService, signal: AbortSignal): Promise<void> {
+  async #startService(service: ShopDatabase, signal: AbortSignal): Promise<void> {
     const { settings } = this.#options;
     const database = await serviceDatabase(settings, service);
     await this.#run(postgresProcess(settings, service), signal);
@@ -251,7 +253,7 @@ async function checkPorts(settings: LocalSettings, shop: boolean): Promise<void>
     'warehouse',
     'transformer',
   ];
-  const ofShop = SHOP_SERVICES.flatMap((service): PortName[] => [
+  const ofShop = SHOP_DATABASES.flatMap((service): PortName[] => [
     `postgres-${service}`,
     `service-${service}`,
   ]);

@@ -4,7 +4,7 @@ import { WORKER_SETTINGS } from './connect.ts';
 import { BROKER_SETTINGS } from './kafka.ts';
 import { EVENT_READERS } from './node-processes.ts';
 import { CAPTURE_ROLE, POSTGRES_SETTINGS } from './postgres.ts';
-import { SHOP_SERVICES, type ShopService } from './settings.ts';
+import { SHOP_DATABASES, SHOP_SERVICES, type ShopDatabase } from './settings.ts';
 
 /*
  * docker-compose.yml is generated, so that every setting it shares with the local stack stands in
@@ -45,8 +45,8 @@ const SERVICE_READY = check(
 /** Text of docker-compose.yml. */
 export function composeFile(): string {
   const services = {
-    ...Object.fromEntries(SHOP_SERVICES.map((name) => [`postgres-${name}`, postgres(name)])),
-    ...Object.fromEntries(SHOP_SERVICES.map((name) => [name, shopService(name)])),
+    ...Object.fromEntries(SHOP_DATABASES.map((name) => [`postgres-${name}`, postgres(name)])),
+    ...Object.fromEntries(SHOP_DATABASES.map((name) => [name, shopService(name)])),
     gateway: gateway(),
     kafka: {
       image: IMAGES.kafka,
@@ -166,7 +166,7 @@ export function composeFile(): string {
       ),
     },
     volumes: {
-      ...Object.fromEntries(SHOP_SERVICES.map((name) => [`postgres-${name}`, null])),
+      ...Object.fromEntries(SHOP_DATABASES.map((name) => [`postgres-${name}`, null])),
       kafka: null,
       clickhouse: null,
     },
@@ -174,7 +174,7 @@ export function composeFile(): string {
   return `${HEADER}${stringify(document, { lineWidth: 0, nullStr: '', aliasDuplicateObjects: false })}`;
 }
 
-function postgres(name: ShopService): object {
+function postgres(name: ShopDatabase): object {
   return {
     image: IMAGES.postgres,
     command: [
@@ -201,7 +201,7 @@ function gateway(): object {
   };
 }
 
-function shopService(name: ShopService): object {
+function shopService(name: ShopDatabase): object {
   return {
     ...nodeProcess(['node', '--import', 'tsx', `services/${name}/main.ts`], {
       ...serviceUrls(name),
@@ -228,11 +228,11 @@ function nodeProcess(
   };
 }
 
-function serviceRole(name: ShopService): string {
+function serviceRole(name: ShopDatabase): string {
   return `${name}_service`;
 }
 
-function serviceUrls(except?: ShopService): Record<string, string> {
+function serviceUrls(except?: ShopDatabase): Record<string, string> {
   return Object.fromEntries(
     SHOP_SERVICES.filter((name) => name !== except).map((name) => [
       `${name.toUpperCase()}_URL`,

@@ -1,7 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { signalGroup } from '../../local/process-identity.ts';
-import { loadLocalSettings, statePath, type LocalSettings } from '../../local/settings.ts';
+import {
+  loadLocalSettings,
+  portOf,
+  statePath,
+  type LocalSettings,
+  type ShopDatabase,
+} from '../../local/settings.ts';
+import { serviceDatabase } from '../../local/postgres.ts';
 import { shopDatabases, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
@@ -115,20 +122,32 @@ export class ShopStack {
     return shopDatabases(this.#settings);
   }
 
+  /** Asks a service's own database, as the service. */
+  async query<Row extends object>(service: ShopDatabase, sql: string): Promise<Row[]> {
+    const { serviceUrl } = await serviceDatabase(this.#settings, service);
+    const client = new pg.Client({ connectionString: serviceUrl.reveal() });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Where a service answers. */
+  serviceUrl(service: ShopDatabase): string {
+    return `http://127.0.0.1:${portOf(this.#settings, `service-${service}`)}`;
+  }
+
   /** Waits until traffic has written something more. */
   async trafficGoesOn(): Promise<void> {
-    const { ownAdminUrl } = (await this.databases()).get('inventory') ?? {};
-    const client = new pg.Client({ connectionString: ownAdminUrl?.reveal() });
-    await client.connect();
     const written = async () => {
-      const { rows } = await client.query<{ n: string }>(
-        'SELECT count(*) AS n FROM stock_movements',
-      );
-      return Number(rows[0]?.n ?? 0);
+      const sql = 'SELECT count(*) AS n FROM stock_movements';
+      const [row] = await this.query<{ n: string }>('inventory', sql);
+      return Number(row?.n ?? 0);
     };
     const before = await written();
     while ((await written()) < before + 20) await delay(100, undefined, { signal: this.#signal });
-    await client.end();
   }
 
   /** Holds the customers still meanwhile. */

@@ -57,13 +57,12 @@ test('the join across two services runs as in a shared database and returns the 
     await client.end();
     return rows;
   };
-  const pending = () =>
-    read('orders', "SELECT id, total, user_id FROM orders WHERE status = 'pending'");
-  while ((await pending()).length < 3) await shop.trafficGoesOn();
+  const paid = () => read('orders', "SELECT id, total, user_id FROM orders WHERE status = 'paid'");
+  while ((await paid()).length < 3) await shop.trafficGoesOn();
   await shop.whileTrafficRests(async () => {
     await expectAgreement();
     const result = await shop.warehouse.query({
-      query: `SELECT o.id, o.total, u.name, u.email FROM orders.orders o JOIN users.users u ON o.user_id = u.id WHERE o.status = 'pending'`,
+      query: `SELECT o.id, o.total, u.name, u.email FROM orders.orders o JOIN users.users u ON o.user_id = u.id WHERE o.status = 'paid'`,
       format: 'JSONCompactEachRow',
       clickhouse_settings: { output_format_json_quote_decimals: 1 },
     });
@@ -71,7 +70,7 @@ test('the join across two services runs as in a shared database and returns the 
     const users = new Map(
       (await read('users', 'SELECT id, name, email FROM users')).map((user) => [user['id'], user]),
     );
-    const expected = (await pending()).flatMap((order) => {
+    const expected = (await paid()).flatMap((order) => {
       const user = users.get(order['user_id']);
       return user === undefined
         ? []

@@ -2,7 +2,7 @@ import type { Secret } from '#runtime/config.ts';
 import { TributaryError } from '#runtime/errors.ts';
 import { createLogger } from '#runtime/log.ts';
 import type { Traffic } from '../../local/node-processes.ts';
-import { SHOP_SERVICES, portOf, statePath, type LocalSettings } from '../../local/settings.ts';
+import { SHOP_DATABASES, portOf, statePath, type LocalSettings } from '../../local/settings.ts';
 import { resetState, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
@@ -192,15 +192,15 @@ function variables(names: readonly string[], env: NodeJS.ProcessEnv): Record<str
 
 function welcome(settings: LocalSettings, shop: boolean): string {
   const { CLICKHOUSE_URL, CONNECT_URL } = localAddresses(settings);
-  const services = [...SHOP_SERVICES, 'gateway' as const].map(
+  const services = [...SHOP_DATABASES, 'gateway' as const].map(
     (service) =>
-      `  ${service.padEnd(10)} http://127.0.0.1:${portOf(settings, `service-${service}`)}`,
+      `  ${service.padEnd(13)} http://127.0.0.1:${portOf(settings, `service-${service}`)}`,
   );
   return [
     '',
-    `  warehouse  ${CLICKHOUSE_URL}  (ClickHouse over HTTP; user analyst may read)`,
-    `  pipeline   http://127.0.0.1:${portOf(settings, 'transformer')}/metrics`,
-    `  connect    ${CONNECT_URL}`,
+    `  warehouse     ${CLICKHOUSE_URL}  (ClickHouse over HTTP; user analyst may read)`,
+    `  pipeline      http://127.0.0.1:${portOf(settings, 'transformer')}/metrics`,
+    `  connect       ${CONNECT_URL}`,
     ...(shop ? services : []),
     '',
     ...(shop
@@ -209,7 +209,7 @@ function welcome(settings: LocalSettings, shop: boolean): string {
           '',
           `  curl '${CLICKHOUSE_URL}/?user=analyst' --data-binary "SELECT o.id, o.total, u.name, u.email \\`,
           `    FROM orders.orders o JOIN users.users u ON o.user_id = u.id \\`,
-          `    WHERE o.status = 'pending' LIMIT 5 FORMAT PrettyCompact"`,
+          `    WHERE o.status = 'paid' LIMIT 5 FORMAT PrettyCompact"`,
           '',
         ]
       : []),

@@ -34,6 +34,7 @@ export class ServiceProcess implements AsyncDisposable {
 
   /** Ends it as a crash would, and begins to start it again. */
   killAndRestart(): void {
+    if (this.#over) return;
     this.#child?.kill('SIGKILL');
     this.#starting = this.#starting.then(async () => this.#start());
   }
@@ -50,6 +51,7 @@ export class ServiceProcess implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
+    if (this.#over) return;
     const child = spawn(process.execPath, ['--import', 'tsx', this.#entry], {
       env: this.#env,
       stdio: ['ignore', 'inherit', 'inherit'],

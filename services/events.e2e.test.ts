@@ -1,0 +1,193 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ShopStack } from '../cli/testing/shop-stack.ts';
+
+/*
+ * What the services do by events, on the running shop: outbox, Debezium, Kafka, inbox.
+ */
+
+let shop: ShopStack;
+beforeAll(async () => {
+  shop = await ShopStack.start('events', 9_000, {
+    seed: 11,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+});
+afterAll(async () => shop.stop());
+
+const DEADLINE = { timeout: 60_000, interval: 200 };
+
+/** The read model as it should be, joined from the owners' own databases. */
+async function expectedHistory(): Promise<Map<string, unknown>> {
+  const users = await shop.query<{ id: string; name: string; email: string }>(
+    'users',
+    'SELECT id, name, email FROM users',
+  );
+  const payments = await shop.query<Record<string, string>>(
+    'payments',
+    `SELECT order_id, id::text, status::text, method::text, refunded_amount::text FROM payments
+     WHERE status <> 'authorized'`,
+  );
+  const orders = await shop.query<Record<string, string>>(
+    'orders',
+    'SELECT id, user_id, total::text, status::text, version FROM orders',
+  );
+  return new Map(
+    orders.map((order) => {
+      const user = users.find(({ id }) => id === order['user_id']);
+      const payment = payments.find(({ order_id }) => order_id === order['id']);
+      const shown = {
+        total: order['total'],
+        status: order['status'],
+        name: user?.name ?? null,
+        email: user?.email ?? null,
+        payment: payment?.['id'] ?? null,
+        method: payment?.['method'] ?? null,
+        payment_status: payment?.['status'] ?? null,
+        refunded: payment?.['status'] === 'failed' ? null : (payment?.['refunded_amount'] ?? null),
+      };
+      return [order['id'] ?? '', shown] as const;
+    }),
+  );
+}
+
+async function history(): Promise<Map<string, unknown>> {
+  const [serving] = await shop.query<{ number: number }>(
+    'order-history',
+    "SELECT number FROM generations WHERE state = 'serving'",
+  );
+  const rows = await shop.query<{ order_id: string; shown: unknown }>(
+    'order-history',
+    `SELECT order_id, json_build_object('total', total::text, 'status', status,
+       'name', user_name, 'email', user_email, 'payment', payment_id, 'method', payment_method,
+       'payment_status', payment_status, 'refunded', refunded_amount::text) AS shown
+     FROM generation_${serving?.number}.orders WHERE placed_at IS NOT NULL`,
+  );
+  return new Map(rows.map(({ order_id: id, shown }) => [id, shown]));
+}
+
+/** Waits, with the customers still, until the read model is what the owners say. */
+async function expectHistoryEqual(): Promise<void> {
+  await shop.whileTrafficRests(async () => {
+    const differing = async () => {
+      const [expected, found] = [await expectedHistory(), await history()];
+      expect(expected.size).toBeGreaterThan(10);
+      return [...new Set([...expected.keys(), ...found.keys()])]
+        .map((id) => [expected.get(id), found.get(id)])
+        .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
+    };
+    await expect.poll(differing, DEADLINE).toEqual([]);
+  });
+}
+
+test('the read model is what the owners say, built from their events alone', async () => {
+  for (let round = 0; round < 3; round += 1) await shop.trafficGoesOn();
+  await expectHistoryEqual();
+});
+
+test('copies in orders follow users, also after a kill in the middle', async () => {
+  const staleCopies = async () => {
+    const users = await shop.query<{ id: string; name: string; email: string }>(
+      'users',
+      'SELECT id, name, email FROM users',
+    );
+    const orders = await shop.query<Record<string, string>>(
+      'orders',
+      'SELECT DISTINCT user_id, user_name, user_email FROM orders',
+    );
+    const byId = new Map(users.map((user) => [user.id, user]));
+    return orders.filter(({ user_id: id = '', user_name: name, user_email: email }) => {
+      const user = byId.get(id);
+      return user !== undefined && (user.name !== name || user.email !== email);
+    });
+  };
+  for (let life = 0; life < 2; life += 1) {
+    await shop.trafficGoesOn();
+    await shop.stack.process('service-orders').kill();
+    await shop.stack.process('service-orders').healthy();
+    await shop.trafficGoesOn();
+    await shop.stack.process('connect').kill();
+    await shop.stack.process('connect').healthy();
+  }
+  await shop.whileTrafficRests(async () => {
+    await expect.poll(staleCopies, DEADLINE).toEqual([]);
+    const rejected = await shop.query('orders', 'SELECT * FROM messaging.rejected_events');
+    expect(rejected).toEqual([]);
+  });
+  await expectHistoryEqual();
+});
+
+test('the read model is built anew from nothing while the old one serves', async () => {
+  const url = shop.serviceUrl('order-history');
+  const page = async () => {
+    const response = await fetch(`${url}/order-history?limit=20`);
+    expect(response.status).toBe(200);
+    return (await response.json()) as { items: unknown[]; complete_until: string | null };
+  };
+  const serving = async () => {
+    const { items } = (await (await fetch(`${url}/generations`)).json()) as {
+      items: { number: number; state: string }[];
+    };
+    return items.find(({ state }) => state === 'serving')?.number;
+  };
+  const before = await serving();
+  const rebuilt = new AbortController();
+  let smallest = Infinity;
+  const readers = (async () => {
+    while (!rebuilt.signal.aborted) {
+      smallest = Math.min(smallest, (await page()).items.length);
+      await delay(20);
+    }
+  })();
+  expect((await fetch(`${url}/generations`, { method: 'POST' })).status).toBe(202);
+  expect((await fetch(`${url}/generations`, { method: 'POST' })).status).toBe(409);
+  await expect.poll(serving, DEADLINE).not.toBe(before);
+  rebuilt.abort();
+  await readers;
+  expect(smallest).toBe(20);
+  await expectHistoryEqual();
+  const oldTables = async () =>
+    shop.query('order-history', `SELECT FROM pg_namespace WHERE nspname = 'generation_${before}'`);
+  await expect.poll(oldTables, DEADLINE).toEqual([]);
+  // Fresh to the second, and it says so.
+  const asked = Date.now();
+  const completeUntil = async () => Date.parse((await page()).complete_until ?? '');
+  await expect.poll(completeUntil, DEADLINE).toBeGreaterThan(asked);
+});
+
+test('a search finds orders by the beginnings of words, whoever they are about', async () => {
+  const [user] = await shop.query<{ name: string; id: string }>(
+    'users',
+    'SELECT id, name FROM users ORDER BY created_at LIMIT 1',
+  );
+  const words = (user?.name ?? '').split(' ').map((word) => word.slice(0, 4).toUpperCase());
+  const query = new URLSearchParams({ q: words.join(' '), limit: '200' }).toString();
+  const response = await fetch(`${shop.serviceUrl('order-history')}/order-history?${query}`);
+  expect(response.status).toBe(200);
+  const { items } = (await response.json()) as { items: { user_id: string; user_name: string }[] };
+  expect(items.map(({ user_id: id }) => id)).toContain(user?.id);
+  for (const { user_name: name } of items) {
+    for (const word of words) expect(name.toUpperCase()).toContain(word);
+  }
+});
+
+test('the timeline of a saga can be read from the warehouse', async () => {
+  const [saga] = await shop.query<{ id: string; order_id: string }>(
+    'orders',
+    `SELECT id, order_id FROM sagas WHERE state = 'compensated' ORDER BY created_at LIMIT 1`,
+  );
+  const timeline = async () => {
+    const result = await shop.warehouse.query({
+      query: `SELECT t.direction || ' ' || t.step || ' ' || t.state AS what
+        FROM orders.sagas AS s JOIN orders.saga_steps AS t ON t.saga_id = s.id
+        WHERE s.order_id = {order:UUID} ORDER BY t.started_at`,
+      query_params: { order: saga?.order_id },
+      format: 'JSONEachRow',
+    });
+    return (await result.json<{ what: string }>()).map(({ what }) => what);
+  };
+  await expect.poll(timeline, DEADLINE).toContain('do reserve done');
+  expect((await timeline()).at(-1)).toBe('undo reserve done');
+});

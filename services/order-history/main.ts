@@ -1,0 +1,4 @@
+import { serviceMain } from '#runtime/service/service-main.ts';
+import { orderHistoryService } from './app.ts';
+
+await serviceMain(orderHistoryService(), process.env);
