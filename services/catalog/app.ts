@@ -14,6 +14,7 @@ export function createCatalogApp({
   log,
 }: Omit<ServiceParts<unknown>, 'config'>): Express {
   return createHttpApp({
+    about: { title: 'Catalog', description: 'Products, categories and prices.' },
     routes: [
       ...productRoutes(new ProductRepository(database)),
       ...categoryRoutes(new CategoryRepository(database)),

@@ -73,45 +73,60 @@ export type NewCategory = z.output<typeof newCategory>;
 export type ProductStatus = (typeof PRODUCT_STATUSES)[number];
 
 /** A row of `products`, as the API shows it. */
-export interface Product {
-  readonly id: string;
-  readonly sku: string;
-  readonly name: string;
-  readonly description: string | null;
-  readonly category_id: number | null;
-  readonly price: string;
-  readonly currency: string;
-  readonly status: ProductStatus;
-  readonly barcode: string | null;
-  readonly weight_grams: number | null;
-  readonly sizes: readonly number[];
-  readonly tags: readonly string[];
-  readonly attributes: Record<string, unknown>;
-  readonly available_from: string | null;
-  readonly published_at: string | null;
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const productShape = z.object({
+  id: z.string(),
+  sku: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  category_id: z.int().nullable(),
+  price: z.string(),
+  currency: z.string(),
+  status: z.enum(PRODUCT_STATUSES),
+  barcode: z.string().nullable(),
+  weight_grams: z.int().nullable(),
+  sizes: z.array(z.int()),
+  tags: z.array(z.string()),
+  attributes: z.record(z.string(), z.unknown()),
+  available_from: z.string().nullable(),
+  published_at: z.iso.datetime().nullable(),
+  version: z.int(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link productShape}. */
+export type Product = z.output<typeof productShape>;
 
 /** What a lookup tells of a product. */
-export type ProductSummary = Pick<Product, 'id' | 'sku' | 'name' | 'price' | 'currency' | 'status'>;
+export const productSummaryShape = productShape.pick({
+  id: true,
+  sku: true,
+  name: true,
+  price: true,
+  currency: true,
+  status: true,
+});
+/** See {@link productSummaryShape}. */
+export type ProductSummary = z.output<typeof productSummaryShape>;
 
 /** A row of `price_changes`, as the API shows it. */
-export interface PriceChange {
-  readonly id: string;
-  readonly product_id: string;
-  readonly old_price: string;
-  readonly new_price: string;
-  readonly changed_at: string;
-}
+export const priceChangeShape = z.object({
+  id: z.string(),
+  product_id: z.string(),
+  old_price: z.string(),
+  new_price: z.string(),
+  changed_at: z.iso.datetime(),
+});
+/** See {@link priceChangeShape}. */
+export type PriceChange = z.output<typeof priceChangeShape>;
 
 /** A row of `categories`, as the API shows it. */
-export interface Category {
-  readonly id: number;
-  readonly slug: string;
-  readonly name: string;
-  readonly parent_id: number | null;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const categoryShape = z.object({
+  id: z.int(),
+  slug: z.string(),
+  name: z.string(),
+  parent_id: z.int().nullable(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link categoryShape}. */
+export type Category = z.output<typeof categoryShape>;

@@ -35,6 +35,10 @@ export interface RunningGateway {
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<RunningGateway> {
   const readiness = new LifecycleReadiness(async () => {});
   const app = createHttpApp({
+    about: {
+      title: 'Gateway',
+      description: 'Orders joined with users and products at the time of asking.',
+    },
     routes: orderPageRoutes({
       orders: createPeer({ name: 'orders', baseUrl: config.ordersUrl, log }),
       users: createPeer({ name: 'users', baseUrl: config.usersUrl, log }),

@@ -27,6 +27,31 @@ const productsShape = z.object({
   ),
 });
 
+const unknownShape = z.object({
+  id: z.string(),
+  name: z.literal('Unknown'),
+  /** `not-found`: its owner does not have it. `unavailable`: its owner did not answer in time. */
+  unknown: z.enum(['not-found', 'unavailable']),
+});
+const staleUserShape = z.object({
+  id: z.string(),
+  name: z.string(),
+  email: z.string(),
+  /** Users did not answer: name and address are the copies of orders. */
+  stale: z.literal(true),
+});
+
+/** An order with its user and products. */
+export const composedOrderShape = orderShape.extend({
+  user: z.union([unknownShape, staleUserShape, usersShape.shape.items.element]),
+  lines: z.array(
+    z.looseObject({
+      product_id: z.string(),
+      product: z.union([unknownShape, productsShape.shape.items.element]),
+    }),
+  ),
+});
+
 /** An order, read from its owner. */
 export type ShownOrder = z.output<typeof orderShape>;
 
@@ -38,20 +63,9 @@ export interface GatewayPeers {
 }
 
 /** Stands for something that could not be had. */
-export interface Unknown {
-  readonly id: string;
-  readonly name: 'Unknown';
-  /** `not-found`: its owner does not have it. `unavailable`: its owner did not answer in time. */
-  readonly unknown: 'not-found' | 'unavailable';
-}
-
-/** A user who did not answer for itself: name and address as orders has copied them. */
-export interface StaleUser {
-  readonly id: string;
-  readonly name: string;
-  readonly email: string;
-  readonly stale: true;
-}
+export type Unknown = z.output<typeof unknownShape>;
+/** A user who did not answer for itself. */
+export type StaleUser = z.output<typeof staleUserShape>;
 
 /** Orders with their users and products, and which services did not answer. */
 export interface ComposedOrders {

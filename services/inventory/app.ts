@@ -16,6 +16,7 @@ export function createInventoryApp({
 }: Omit<ServiceParts<unknown>, 'config'>): Express {
   const stock = new StockRepository(database);
   return createHttpApp({
+    about: { title: 'Inventory', description: 'Warehouses, stock, and what is held for orders.' },
     routes: [
       ...stockRoutes(stock),
       ...warehouseRoutes(stock),

@@ -52,44 +52,53 @@ export type StockAdjustment = z.output<typeof stockAdjustment>;
 export type ReservationLine = z.output<typeof reservationBody>['lines'][number];
 
 /** A row of `warehouses`, as the API shows it. */
-export interface Warehouse extends WarehouseBody {
-  readonly code: string;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const warehouseShape = z.object({
+  ...warehouseBody.shape,
+  code: z.string(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link warehouseShape}. */
+export type Warehouse = z.output<typeof warehouseShape>;
 
 /** A row of `stock_levels`, as the API shows it. */
-export interface StockLevel {
-  readonly product_id: string;
-  readonly warehouse_code: string;
-  readonly on_hand: number;
-  readonly reserved: number;
-  readonly reorder_point: number | null;
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const stockLevelShape = z.object({
+  product_id: z.string(),
+  warehouse_code: z.string(),
+  on_hand: z.int(),
+  reserved: z.int(),
+  reorder_point: z.int().nullable(),
+  version: z.int(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link stockLevelShape}. */
+export type StockLevel = z.output<typeof stockLevelShape>;
 
 /** A row of `stock_movements`, as the API shows it. */
-export interface StockMovement {
-  readonly id: string;
-  readonly product_id: string;
-  readonly warehouse_code: string;
-  readonly kind: 'receipt' | 'adjustment' | 'reservation' | 'release' | 'shipment';
-  readonly quantity: number;
-  readonly order_id: string | null;
-  readonly note: string | null;
-  readonly created_at: string;
-}
+export const stockMovementShape = z.object({
+  id: z.string(),
+  product_id: z.string(),
+  warehouse_code: z.string(),
+  kind: z.enum(['receipt', 'adjustment', 'reservation', 'release', 'shipment']),
+  quantity: z.int(),
+  order_id: z.string().nullable(),
+  note: z.string().nullable(),
+  created_at: z.iso.datetime(),
+});
+/** See {@link stockMovementShape}. */
+export type StockMovement = z.output<typeof stockMovementShape>;
 
 /** A row of `reservations`, as the API shows it. */
-export interface Reservation {
-  readonly order_id: string;
-  readonly line_no: number;
-  readonly product_id: string;
-  readonly warehouse_code: string;
-  readonly quantity: number;
-  readonly status: 'held' | 'released' | 'shipped';
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const reservationShape = z.object({
+  order_id: z.string(),
+  line_no: z.int(),
+  product_id: z.string(),
+  warehouse_code: z.string(),
+  quantity: z.int(),
+  status: z.enum(['held', 'released', 'shipped']),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link reservationShape}. */
+export type Reservation = z.output<typeof reservationShape>;

@@ -32,6 +32,10 @@ export function orderHistoryService() {
     migrations: new URL('./migrations/', import.meta.url),
     createApp: ({ database, readiness, log }: ServiceParts<HistoryConfig>): Express =>
       createHttpApp({
+        about: {
+          title: 'Order history',
+          description: 'Orders with buyers and payments, joined beforehand from events alone.',
+        },
         routes: historyRoutes({ database, generations: new Generations(database), freshness }),
         readiness,
         log,

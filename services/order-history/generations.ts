@@ -1,16 +1,19 @@
+import { z } from 'zod';
 import { readFile } from 'node:fs/promises';
 import type { Database, Queryable } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { Problem } from '#runtime/service/problem.ts';
 
 /** A row of `generations`, as the API shows it. */
-export interface Generation {
-  readonly number: number;
-  readonly state: 'building' | 'serving' | 'retired';
-  readonly began_at: string;
-  readonly served_at: string | null;
-  readonly retired_at: string | null;
-}
+export const generationShape = z.object({
+  number: z.int(),
+  state: z.enum(['building', 'serving', 'retired']),
+  began_at: z.iso.datetime(),
+  served_at: z.iso.datetime().nullable(),
+  retired_at: z.iso.datetime().nullable(),
+});
+/** See {@link generationShape}. */
+export type Generation = z.output<typeof generationShape>;
 
 const GENERATION = 'number, state, began_at, served_at, retired_at';
 /** Requests that began before a change of generation may still read the old one. */

@@ -1,25 +1,28 @@
+import { z } from 'zod';
 import type { Database } from '#runtime/service/database.ts';
 import { schemaOf } from './generations.ts';
 
 /** An order with all that belongs to it, as the API shows it. */
-export interface HistoryOrder {
-  readonly order_id: string;
-  readonly order_number: string;
-  readonly placed_at: string;
-  readonly user_id: string;
-  readonly user_name: string | null;
-  readonly user_email: string | null;
-  readonly currency: string;
-  readonly total: string;
-  readonly lines: readonly Record<string, unknown>[];
-  readonly status: string;
-  readonly status_changed_at: string;
-  readonly reason: string | null;
-  readonly payment_id: string | null;
-  readonly payment_method: string | null;
-  readonly payment_status: string | null;
-  readonly refunded_amount: string | null;
-}
+export const historyOrderShape = z.object({
+  order_id: z.string(),
+  order_number: z.string(),
+  placed_at: z.iso.datetime(),
+  user_id: z.string(),
+  user_name: z.string().nullable(),
+  user_email: z.string().nullable(),
+  currency: z.string(),
+  total: z.string(),
+  lines: z.array(z.record(z.string(), z.unknown())),
+  status: z.string(),
+  status_changed_at: z.iso.datetime(),
+  reason: z.string().nullable(),
+  payment_id: z.string().nullable(),
+  payment_method: z.string().nullable(),
+  payment_status: z.string().nullable(),
+  refunded_amount: z.string().nullable(),
+});
+/** See {@link historyOrderShape}. */
+export type HistoryOrder = z.output<typeof historyOrderShape>;
 
 const COLUMNS = `order_id, order_number, placed_at, user_id, user_name, user_email, currency, total,
   lines, status, status_changed_at, reason, payment_id, payment_method, payment_status,

@@ -19,6 +19,7 @@ export function createOrdersApp(parts: ServiceParts<OrdersConfig>): Express {
   const work = orderWork(parts);
   const { readiness, log, config } = parts;
   return createHttpApp({
+    about: { title: 'Orders', description: 'Orders, their lines and their sagas.' },
     routes: [
       ...orderRoutes(work, config.orderDeadlineSeconds),
       ...orderEventRoutes(work),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { date, jsonObject, text, uuid, wholeNumber } from '#runtime/service/fields.ts';
 import { changeOf } from '#runtime/service/patch.ts';
-import type { OrderStatus } from './order-status.ts';
+import { ORDER_STATUSES } from './order-status.ts';
 
 /** Body that places an order. */
 export const newOrder = z.strictObject({
@@ -43,44 +43,51 @@ export type NewOrder = z.output<typeof newOrder>;
 export type OrderChange = z.output<typeof orderChange>;
 
 /** A row of `order_lines`, as the API shows it. */
-export interface OrderLine {
-  readonly order_id: string;
-  readonly line_no: number;
-  readonly product_id: string;
-  readonly product_name: string;
-  readonly unit_price: string;
-  readonly quantity: number;
-  readonly line_total: string;
-}
+export const orderLineShape = z.object({
+  order_id: z.string(),
+  line_no: z.int(),
+  product_id: z.string(),
+  product_name: z.string(),
+  unit_price: z.string(),
+  quantity: z.int(),
+  line_total: z.string(),
+});
+/** See {@link orderLineShape}. */
+export type OrderLine = z.output<typeof orderLineShape>;
 
 /** A row of `orders`. */
-export interface OrderRow {
-  readonly id: string;
-  readonly order_number: string;
-  readonly user_id: string;
-  readonly user_name: string;
-  readonly user_email: string;
-  readonly status: OrderStatus;
-  readonly total: string;
-  readonly currency: string;
-  readonly gift: boolean;
-  readonly note: string | null;
-  readonly coupon_codes: readonly string[];
-  readonly shipping_address: Record<string, unknown> | null;
-  readonly requested_delivery: string | null;
+export const orderRowShape = z.object({
+  id: z.string(),
+  order_number: z.string(),
+  user_id: z.string(),
+  user_name: z.string(),
+  user_email: z.string(),
+  status: z.enum(ORDER_STATUSES),
+  total: z.string(),
+  currency: z.string(),
+  gift: z.boolean(),
+  note: z.string().nullable(),
+  coupon_codes: z.array(z.string()),
+  shipping_address: z.record(z.string(), z.unknown()).nullable(),
+  requested_delivery: z.string().nullable(),
   /** Placed while users did not answer: name and address were copies. */
-  readonly buyer_stale: boolean;
-  readonly payment_id: string | null;
-  readonly placed_at: string;
-  readonly paid_at: string | null;
-  readonly closed_at: string | null;
-  readonly cancel_reason: string | null;
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+  buyer_stale: z.boolean(),
+  payment_id: z.string().nullable(),
+  placed_at: z.iso.datetime(),
+  paid_at: z.iso.datetime().nullable(),
+  closed_at: z.iso.datetime().nullable(),
+  cancel_reason: z.string().nullable(),
+  version: z.int(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link orderRowShape}. */
+export type OrderRow = z.output<typeof orderRowShape>;
 
 /** An order with its lines, as the API shows it. */
-export interface Order extends OrderRow {
-  readonly lines: readonly OrderLine[];
-}
+export const orderShape = z.object({
+  ...orderRowShape.shape,
+  lines: z.array(orderLineShape),
+});
+/** See {@link orderShape}. */
+export type Order = z.output<typeof orderShape>;

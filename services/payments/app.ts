@@ -11,7 +11,12 @@ export function createPaymentsApp({
   readiness,
   log,
 }: Omit<ServiceParts<unknown>, 'config'>): Express {
-  return createHttpApp({ routes: paymentRoutes(new PaymentRepository(database)), readiness, log });
+  return createHttpApp({
+    about: { title: 'Payments', description: 'Charges and refunds.' },
+    routes: paymentRoutes(new PaymentRepository(database)),
+    readiness,
+    log,
+  });
 }
 
 /** The payments service: its settings, tables and API. */

@@ -41,29 +41,33 @@ export type PaymentChange = z.output<typeof paymentChange>;
 export type NewRefund = z.output<typeof newRefund>;
 
 /** A row of `payments`, as the API shows it. */
-export interface Payment {
-  readonly id: string;
-  readonly order_id: string;
-  readonly user_id: string;
-  readonly amount: string;
-  readonly refunded_amount: string;
-  readonly currency: string;
-  readonly method: (typeof PAYMENT_METHODS)[number];
-  readonly status: (typeof PAYMENT_STATUSES)[number];
-  readonly provider_ref: string | null;
-  readonly failure_reason: string | null;
-  readonly details: Record<string, unknown>;
-  readonly captured_at: string | null;
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const paymentShape = z.object({
+  id: z.string(),
+  order_id: z.string(),
+  user_id: z.string(),
+  amount: z.string(),
+  refunded_amount: z.string(),
+  currency: z.string(),
+  method: z.enum(PAYMENT_METHODS),
+  status: z.enum(PAYMENT_STATUSES),
+  provider_ref: z.string().nullable(),
+  failure_reason: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+  captured_at: z.iso.datetime().nullable(),
+  version: z.int(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link paymentShape}. */
+export type Payment = z.output<typeof paymentShape>;
 
 /** A row of `refunds`, as the API shows it. */
-export interface Refund {
-  readonly id: string;
-  readonly payment_id: string;
-  readonly amount: string;
-  readonly reason: string | null;
-  readonly created_at: string;
-}
+export const refundShape = z.object({
+  id: z.string(),
+  payment_id: z.string(),
+  amount: z.string(),
+  reason: z.string().nullable(),
+  created_at: z.iso.datetime(),
+});
+/** See {@link refundShape}. */
+export type Refund = z.output<typeof refundShape>;

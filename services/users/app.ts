@@ -14,6 +14,10 @@ export function createUsersApp({
 }: Omit<ServiceParts<unknown>, 'config'>): Express {
   const users = new UserRepository(database);
   return createHttpApp({
+    about: {
+      title: 'Users',
+      description: 'Accounts and addresses. Owns names and email addresses.',
+    },
     routes: [...userRoutes(users), ...addressRoutes(users)],
     readiness,
     log,

@@ -59,29 +59,34 @@ export type UserChange = z.output<typeof userChange>;
 export type AddressBody = z.output<typeof addressBody>;
 
 /** A row of `users`, as the API shows it. */
-export interface User {
-  readonly id: string;
-  readonly email: string;
-  readonly name: string;
-  readonly country: string;
-  readonly phone: string | null;
-  readonly birth_date: string | null;
-  readonly status: (typeof USER_STATUSES)[number];
-  readonly marketing_consent: boolean | null;
-  readonly preferences: Record<string, unknown>;
-  readonly tags: readonly string[];
-  readonly loyalty_points: string;
-  readonly login_count: string;
-  readonly last_login_at: string | null;
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const userShape = z.object({
+  id: z.string(),
+  email: z.string(),
+  name: z.string(),
+  country: z.string(),
+  phone: z.string().nullable(),
+  birth_date: z.string().nullable(),
+  status: z.enum(USER_STATUSES),
+  marketing_consent: z.boolean().nullable(),
+  preferences: z.record(z.string(), z.unknown()),
+  tags: z.array(z.string()),
+  loyalty_points: z.string(),
+  login_count: z.string(),
+  last_login_at: z.iso.datetime().nullable(),
+  version: z.int(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link userShape}. */
+export type User = z.output<typeof userShape>;
 
 /** A row of `addresses`, as the API shows it. */
-export interface Address extends AddressBody {
-  readonly user_id: string;
-  readonly label: string;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
+export const addressShape = z.object({
+  ...addressBody.shape,
+  user_id: z.string(),
+  label: z.string(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+/** See {@link addressShape}. */
+export type Address = z.output<typeof addressShape>;

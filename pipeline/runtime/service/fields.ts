@@ -51,9 +51,11 @@ export const wholeNumber = (min: number, max: number = INT_MAX) =>
  * numbers as JavaScript reads them.
  */
 export const jsonObject = () =>
-  z.custom<Record<string, unknown>>(isStorableObject, {
-    error: `needs a JSON object of at most ${JSON_MAX_BYTES} bytes, ${JSON_MAX_DEPTH} levels deep, with storable text`,
-  });
+  z
+    .custom<Record<string, unknown>>(isStorableObject, {
+      error: `needs a JSON object of at most ${JSON_MAX_BYTES} bytes, ${JSON_MAX_DEPTH} levels deep, with storable text`,
+    })
+    .meta({ type: 'object' });
 
 function isStorableObject(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

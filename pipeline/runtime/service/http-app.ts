@@ -9,7 +9,9 @@ import express, {
 import helmet from 'helmet';
 import type { Logger } from '#runtime/log.ts';
 import { describeError, isAbort } from '#runtime/errors.ts';
+import { apiPages } from './api-pages.ts';
 import { databaseErrorFields, databaseProblem } from './database-error.ts';
+import { openApiDocument, type ApiAbout } from './openapi.ts';
 import { Problem } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 import type { Reply, Route } from './route.ts';
@@ -17,15 +19,16 @@ import type { Reply, Route } from './route.ts';
 const BODY_LIMIT = '64kb';
 
 /**
- * The Express app of a service: its routes, health endpoints, and a problem document for whatever
- * else comes.
+ * The Express app of a service: its routes, health endpoints, its OpenAPI document (`/api/openapi.json`)
+ * with a page to read it and try it out (`/api/`), and a problem document for whatever else comes.
  */
 export function createHttpApp(options: {
+  about: ApiAbout;
   routes: readonly Route[];
   readiness: Readiness;
   log: Logger;
 }): Express {
-  const { routes, readiness, log } = options;
+  const { about, routes, readiness, log } = options;
   const app = express();
   app.set('query parser', 'simple');
   // Ours are versions of a row, not digests of a body.
@@ -39,6 +42,7 @@ export function createHttpApp(options: {
     await readiness.check();
     response.json({ status: 'ready' });
   });
+  app.use('/api', apiPages(openApiDocument(about, routes)));
   app.use(express.json({ limit: BODY_LIMIT }));
   for (const route of routes) app[route.method](route.path, mount(route, log));
   for (const [path, methods] of methodsByPath(routes)) app.all(path, refuseMethod(methods));

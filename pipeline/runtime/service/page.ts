@@ -13,6 +13,10 @@ export interface Page<Item> {
   readonly next_cursor: string | null;
 }
 
+/** Schema of a {@link Page}. */
+export const pageShape = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), next_cursor: z.string().nullable() });
+
 /** Query parameters of every list. */
 export const pageQuery = {
   limit: z

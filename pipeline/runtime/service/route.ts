@@ -33,6 +33,8 @@ export interface Route {
   readonly query: z.ZodType;
   /** Undefined when the operation takes no body. */
   readonly body: z.ZodType | undefined;
+  /** Body of the answer to a request that went well; undefined when it has none. */
+  readonly reply: z.ZodType | undefined;
   /** Checks the request against the schemas and answers it. */
   answer(request: Request, context: { signal: AbortSignal; log: Logger }): Promise<Reply>;
 }
@@ -52,11 +54,12 @@ export function route<
   params?: Params;
   query?: Query;
   body?: Body;
+  reply?: z.ZodType;
   handle: (
     request: RouteRequest<z.output<Params>, z.output<Query>, z.output<Body>>,
   ) => Promise<Reply>;
 }): Route {
-  const { method, path, summary, body, handle } = definition;
+  const { method, path, summary, body, reply, handle } = definition;
   const params: z.ZodType = definition.params ?? NOTHING;
   const query: z.ZodType = definition.query ?? NOTHING;
   return {
@@ -66,6 +69,7 @@ export function route<
     params,
     query,
     body,
+    reply,
     answer: async (request, context) => {
       if (body !== undefined) requireJson(request);
       const issues: z.core.$ZodIssue[] = [];

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { decodeCursor, pageOf, pageQuery } from '#runtime/service/page.ts';
+import { decodeCursor, pageOf, pageQuery, pageShape } from '#runtime/service/page.ts';
 import { ok, route, type Route } from '#runtime/service/route.ts';
 import type { CategoryRepository } from '../category-repository.ts';
-import { newCategory } from '../product.ts';
+import { categoryShape, newCategory } from '../product.ts';
 
 const idKey = () => z.string().regex(/^\d{1,9}$/);
 
@@ -14,6 +14,7 @@ export function categoryRoutes(categories: CategoryRepository): Route[] {
       path: '/categories',
       summary: 'Add a category',
       body: newCategory,
+      reply: categoryShape,
       handle: async ({ body }) => ({ status: 201, body: await categories.create(body) }),
     }),
     route({
@@ -21,6 +22,7 @@ export function categoryRoutes(categories: CategoryRepository): Route[] {
       path: '/categories',
       summary: 'List the categories',
       query: z.strictObject(pageQuery),
+      reply: pageShape(categoryShape),
       handle: async ({ query: { cursor, limit } }) => {
         const [after] = decodeCursor(cursor, idKey());
         const rows = await categories.list(after, limit + 1);

@@ -1,9 +1,24 @@
 import { z } from 'zod';
 import { bigintText, uuid } from '#runtime/service/fields.ts';
-import { decodeCursor, idList, pageOf, pageQuery, timestampKey } from '#runtime/service/page.ts';
+import {
+  decodeCursor,
+  idList,
+  pageOf,
+  pageQuery,
+  pageShape,
+  timestampKey,
+} from '#runtime/service/page.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
-import { newProduct, PRODUCT_STATUSES, productChange, productLookup } from '../product.ts';
+import {
+  newProduct,
+  priceChangeShape,
+  PRODUCT_STATUSES,
+  productChange,
+  productLookup,
+  productShape,
+  productSummaryShape,
+} from '../product.ts';
 import type { ProductRepository } from '../repository.ts';
 
 const byId = z.strictObject({ id: uuid() });
@@ -16,6 +31,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       path: '/products',
       summary: 'Add a product as a draft',
       body: newProduct,
+      reply: productShape,
       handle: async ({ body }) => versioned(await products.create(body), 201),
     }),
     route({
@@ -27,6 +43,7 @@ export function productRoutes(products: ProductRepository): Route[] {
         ids: idList().optional(),
         status: z.enum(PRODUCT_STATUSES).optional(),
       }),
+      reply: pageShape(productShape),
       handle: async ({ query: { ids, status, cursor, limit } }) => {
         if (ids !== undefined) {
           return ok({ items: await products.findMany(ids), next_cursor: null });
@@ -41,6 +58,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       path: '/products/lookup',
       summary: 'Read the short form of many products',
       body: productLookup,
+      reply: z.object({ items: z.array(productSummaryShape) }),
       handle: async ({ body }) => ok({ items: await products.summaries(body.ids) }),
     }),
     route({
@@ -48,6 +66,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       path: '/products/:id',
       summary: 'Read a product',
       params: byId,
+      reply: productShape,
       handle: async ({ params }) => {
         const product = await products.find(params.id);
         if (product === undefined) throw notFound('product');
@@ -60,6 +79,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       summary: 'Change a product; a new price is kept in its history',
       params: byId,
       body: productChange,
+      reply: productShape,
       handle: async ({ params, body, ifMatch }) =>
         versioned(await products.change(params.id, body, ifMatch)),
     }),
@@ -68,6 +88,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       path: '/products/:id/publish',
       summary: 'Put a product on sale',
       params: byId,
+      reply: productShape,
       handle: async ({ params }) => versioned(await products.move(params.id, 'published')),
     }),
     route({
@@ -75,6 +96,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       path: '/products/:id/retire',
       summary: 'Take a product off sale for good',
       params: byId,
+      reply: productShape,
       handle: async ({ params }) => versioned(await products.move(params.id, 'retired')),
     }),
     route({
@@ -83,6 +105,7 @@ export function productRoutes(products: ProductRepository): Route[] {
       summary: 'List the price changes of a product, newest first',
       params: byId,
       query: z.strictObject(pageQuery),
+      reply: pageShape(priceChangeShape),
       handle: async ({ params, query: { cursor, limit } }) => {
         const [before] = decodeCursor(cursor, bigintText());
         const rows = await products.priceChanges(params.id, before, limit + 1);

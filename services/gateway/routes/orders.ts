@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { text, uuid } from '#runtime/service/fields.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, type Route } from '#runtime/service/route.ts';
-import { composeOrders, orderShape, type GatewayPeers } from '../compose-orders.ts';
+import {
+  composedOrderShape,
+  composeOrders,
+  orderShape,
+  type GatewayPeers,
+} from '../compose-orders.ts';
+import { pageShape } from '#runtime/service/page.ts';
 
 /** Longest time a request may take, its calls included. */
 const DEADLINE_MS = 5_000;
@@ -10,7 +16,12 @@ const DEADLINE_MS = 5_000;
 const MAX_ORDERS = 30;
 const DEFAULT_ORDERS = 20;
 
-const pageShape = z.object({ items: z.array(orderShape), next_cursor: z.string().nullable() });
+const ordersPage = pageShape(orderShape);
+
+const missing = {
+  /** Services that did not answer; what they would have told is marked. */
+  unavailable: z.array(z.string()),
+};
 
 const listQuery = z.strictObject({
   limit: z
@@ -32,12 +43,13 @@ export function orderPageRoutes(peers: GatewayPeers): Route[] {
       path: '/orders',
       summary: 'List orders newest first, with their users and products',
       query: listQuery,
+      reply: pageShape(composedOrderShape).extend(missing),
       handle: async ({ query, signal: caller, log }) => {
         const signal = withDeadline(caller);
         const words = new URLSearchParams(
           Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
         );
-        const page = await peers.orders.get(pageShape, {
+        const page = await peers.orders.get(ordersPage, {
           path: `/orders?${words.toString()}`,
           signal,
           passRefusal: true,
@@ -52,6 +64,7 @@ export function orderPageRoutes(peers: GatewayPeers): Route[] {
       path: '/orders/:id',
       summary: 'Read an order with its user and products',
       params: z.strictObject({ id: uuid() }),
+      reply: composedOrderShape.extend(missing),
       handle: async ({ params, signal: caller, log }) => {
         const signal = withDeadline(caller);
         const order = await peers.orders.get(orderShape, { path: `/orders/${params.id}`, signal });

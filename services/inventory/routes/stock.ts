@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { bigintText, uuid } from '#runtime/service/fields.ts';
-import { decodeCursor, idList, pageOf, pageQuery } from '#runtime/service/page.ts';
+import { decodeCursor, idList, pageOf, pageQuery, pageShape } from '#runtime/service/page.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
 import type { StockRepository } from '../repository.ts';
-import { stockAdjustment, stockChange, stockCount, warehouseCode } from '../stock.ts';
+import {
+  stockAdjustment,
+  stockChange,
+  stockCount,
+  stockLevelShape,
+  stockMovementShape,
+  warehouseCode,
+} from '../stock.ts';
 
 const byPlace = z.strictObject({ product_id: uuid(), warehouse_code: warehouseCode() });
 
@@ -16,6 +23,7 @@ export function stockRoutes(stock: StockRepository): Route[] {
       path: '/stock',
       summary: 'List stock levels, or read those of the given products',
       query: z.strictObject({ ...pageQuery, product_ids: idList().optional() }),
+      reply: pageShape(stockLevelShape),
       handle: async ({ query: { product_ids, cursor, limit } }) => {
         if (product_ids !== undefined) {
           return ok({ items: await stock.findMany(product_ids), next_cursor: null });
@@ -30,6 +38,7 @@ export function stockRoutes(stock: StockRepository): Route[] {
       path: '/stock/:product_id/:warehouse_code',
       summary: 'Read a stock level',
       params: byPlace,
+      reply: stockLevelShape,
       handle: async ({ params }) => {
         const level = await stock.find(params.product_id, params.warehouse_code);
         if (level === undefined) throw notFound('stock level');
@@ -42,6 +51,7 @@ export function stockRoutes(stock: StockRepository): Route[] {
       summary: 'Set a stock level to what was counted',
       params: byPlace,
       body: stockCount,
+      reply: stockLevelShape,
       handle: async ({ params, body, ifMatch }) =>
         versioned(await stock.setLevel(params.product_id, params.warehouse_code, body, ifMatch)),
     }),
@@ -51,6 +61,7 @@ export function stockRoutes(stock: StockRepository): Route[] {
       summary: 'Change the settings of a stock level',
       params: byPlace,
       body: stockChange,
+      reply: stockLevelShape,
       handle: async ({ params, body, ifMatch }) =>
         versioned(await stock.change(params.product_id, params.warehouse_code, body, ifMatch)),
     }),
@@ -60,6 +71,7 @@ export function stockRoutes(stock: StockRepository): Route[] {
       summary: 'Book units in or out',
       params: byPlace,
       body: stockAdjustment,
+      reply: stockLevelShape,
       handle: async ({ params, body }) =>
         versioned(await stock.adjust(params.product_id, params.warehouse_code, body)),
     }),
@@ -68,6 +80,7 @@ export function stockRoutes(stock: StockRepository): Route[] {
       path: '/movements',
       summary: 'List stock movements newest first, of one product or of all',
       query: z.strictObject({ ...pageQuery, product_id: uuid().optional() }),
+      reply: pageShape(stockMovementShape),
       handle: async ({ query: { product_id, cursor, limit } }) => {
         const [before] = decodeCursor(cursor, bigintText());
         const rows = await stock.movements(product_id, before, limit + 1);

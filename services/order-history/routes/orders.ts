@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { text, uuid } from '#runtime/service/fields.ts';
-import { decodeCursor, pageOf, pageQuery, timestampKey } from '#runtime/service/page.ts';
+import { decodeCursor, pageOf, pageQuery, pageShape, timestampKey } from '#runtime/service/page.ts';
 import { unavailable } from '#runtime/service/problem.ts';
 import { ok, route, type Route } from '#runtime/service/route.ts';
 import type { Database } from '#runtime/service/database.ts';
 import type { Freshness } from '../freshness.ts';
-import type { Generation, Generations } from '../generations.ts';
-import { listHistory, searchQuery } from '../history-repository.ts';
+import { generationShape, type Generation, type Generations } from '../generations.ts';
+import { historyOrderShape, listHistory, searchQuery } from '../history-repository.ts';
+
+const fresh = {
+  /** Everything that was in the topics then is in here; null while it is not known. */
+  complete_until: z.iso.datetime().nullable(),
+};
 
 /** What the routes read. */
 export interface HistoryParts {
@@ -33,6 +38,7 @@ export function historyRoutes({ database, generations, freshness }: HistoryParts
         user_id: uuid().optional(),
         status: text(40).optional(),
       }),
+      reply: pageShape(historyOrderShape).extend(fresh),
       handle: async ({ query: { q, user_id: userId, status, cursor, limit } }) => {
         const [placedAt, id] = decodeCursor(cursor, timestampKey(), uuid());
         const { number } = await serving();
@@ -48,6 +54,7 @@ export function historyRoutes({ database, generations, freshness }: HistoryParts
       method: 'get',
       path: '/generations',
       summary: 'List the generations of the read model, newest first',
+      reply: z.object({ items: z.array(generationShape.extend(fresh)) }),
       handle: async () =>
         ok({
           items: (await generations.list()).map((generation) => ({
@@ -60,6 +67,7 @@ export function historyRoutes({ database, generations, freshness }: HistoryParts
       method: 'post',
       path: '/generations',
       summary: 'Build the read model anew from the topics; the old one serves until it is complete',
+      reply: generationShape,
       handle: async () => ({ status: 202, body: await generations.rebuild() }),
     }),
   ];

@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { uuid } from '#runtime/service/fields.ts';
-import { decodeCursor, idList, pageOf, pageQuery, timestampKey } from '#runtime/service/page.ts';
+import {
+  decodeCursor,
+  idList,
+  pageOf,
+  pageQuery,
+  pageShape,
+  timestampKey,
+} from '#runtime/service/page.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
 import { ORDER_STATUSES } from '../order-status.ts';
-import { newOrder, orderChange } from '../order.ts';
+import { newOrder, orderChange, orderShape } from '../order.ts';
 import type { OrderWork } from '../order-work.ts';
 import { placeOrder } from '../place-order.ts';
 
@@ -18,6 +25,7 @@ export function orderRoutes({ orders, peers, soon }: OrderWork, deadlineSeconds:
       path: '/orders',
       summary: 'Place an order',
       body: newOrder,
+      reply: orderShape,
       handle: async ({ body, signal }) => {
         const context = { orders, peers, deadlineSeconds, signal };
         const { order, placed } = await placeOrder(body, context);
@@ -34,6 +42,7 @@ export function orderRoutes({ orders, peers, soon }: OrderWork, deadlineSeconds:
         user_id: uuid().optional(),
         status: z.enum(ORDER_STATUSES).optional(),
       }),
+      reply: pageShape(orderShape),
       handle: async ({ query: { ids, user_id: userId, status, cursor, limit } }) => {
         if (ids !== undefined) return ok({ items: await orders.findMany(ids), next_cursor: null });
         const [placedAt, id] = decodeCursor(cursor, timestampKey(), uuid());
@@ -46,6 +55,7 @@ export function orderRoutes({ orders, peers, soon }: OrderWork, deadlineSeconds:
       path: '/orders/:id',
       summary: 'Read an order with its lines',
       params: byId,
+      reply: orderShape,
       handle: async ({ params }) => {
         const order = await orders.find(params.id);
         if (order === undefined) throw notFound('order');
@@ -58,6 +68,7 @@ export function orderRoutes({ orders, peers, soon }: OrderWork, deadlineSeconds:
       summary: 'Change an order that is not closed',
       params: byId,
       body: orderChange,
+      reply: orderShape,
       handle: async ({ params, body, ifMatch }) =>
         versioned(await orders.change(params.id, body, ifMatch)),
     }),

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { uuid } from '#runtime/service/fields.ts';
-import { decodeCursor, pageOf, pageQuery, timestampKey } from '#runtime/service/page.ts';
+import { decodeCursor, pageOf, pageQuery, pageShape, timestampKey } from '#runtime/service/page.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, type Route } from '#runtime/service/route.ts';
 import type { OrderWork } from '../order-work.ts';
-import { SAGA_STATES } from '../saga/saga.ts';
+import { SAGA_STATES, sagaRowShape, sagaShape } from '../saga/saga.ts';
 
 const byId = z.strictObject({ id: uuid() });
 
@@ -26,6 +26,7 @@ export function sagaRoutes({ sagas, soon }: OrderWork): Route[] {
         order_id: uuid().optional(),
         overdue: z.stringbool().default(false),
       }),
+      reply: pageShape(sagaRowShape),
       handle: async ({ query: { state, order_id: orderId, overdue, cursor, limit } }) => {
         const [createdAt, id] = decodeCursor(cursor, timestampKey(), uuid());
         const rows = await sagas.list({ state, orderId, overdue }, createdAt, id, limit + 1);
@@ -37,6 +38,7 @@ export function sagaRoutes({ sagas, soon }: OrderWork): Route[] {
       path: '/sagas/:id',
       summary: 'Read a saga with its timeline',
       params: byId,
+      reply: sagaShape,
       handle: async ({ params }) => {
         const saga = await sagas.find(params.id);
         if (saga === undefined) throw notFound('saga');
@@ -48,6 +50,7 @@ export function sagaRoutes({ sagas, soon }: OrderWork): Route[] {
       path: '/sagas/:id/retry',
       summary: 'Have a saga that is stuck or waits try its step again now',
       params: byId,
+      reply: sagaShape,
       handle: async ({ params }) => told(params.id, 'retry'),
     }),
     route({
@@ -55,6 +58,7 @@ export function sagaRoutes({ sagas, soon }: OrderWork): Route[] {
       path: '/sagas/:id/compensate',
       summary: 'Turn a saga back that has not ended',
       params: byId,
+      reply: sagaShape,
       handle: async ({ params }) => told(params.id, 'compensate'),
     }),
   ];

@@ -5,6 +5,7 @@ import {
   decide,
   type Decision,
   type SagaKind,
+  type Saga,
   type SagaRow,
   type SagaState,
   type SagaStepRow,
@@ -19,11 +20,6 @@ export interface Claim {
   readonly id: string;
   /** Who has it; what somebody else has since taken over is not written to. */
   readonly lease: string;
-}
-
-/** A saga with its timeline. */
-export interface Saga extends SagaRow {
-  readonly steps: readonly SagaStepRow[];
 }
 
 /** The SQL of sagas. */

@@ -1,6 +1,4 @@
-/** Where a saga is. */
-export type SagaState = 'running' | 'compensating' | 'completed' | 'compensated' | 'stuck';
-
+import { z } from 'zod';
 /** States of sagas, in the order of a bad day. */
 export const SAGA_STATES = [
   'running',
@@ -8,38 +6,52 @@ export const SAGA_STATES = [
   'completed',
   'compensated',
   'stuck',
-] as const satisfies readonly SagaState[];
+] as const;
+
+/** Where a saga is. */
+export type SagaState = (typeof SAGA_STATES)[number];
 
 /** Kinds of sagas. */
-export type SagaKind = 'place-order' | 'ship-order';
+export const SAGA_KINDS = ['place-order', 'ship-order'] as const;
+/** Kind of a saga. */
+export type SagaKind = (typeof SAGA_KINDS)[number];
 
 /** A row of `saga_steps`: a step that was begun, forward or back. */
-export interface SagaStepRow {
-  readonly step: string;
-  readonly direction: 'do' | 'undo';
+export const sagaStepRowShape = z.object({
+  step: z.string(),
+  direction: z.enum(['do', 'undo']),
   /** `started` also says: nobody knows what became of it. */
-  readonly state: 'started' | 'done' | 'refused';
-  readonly attempts: number;
-  readonly detail: Readonly<Record<string, unknown>> | null;
-  readonly started_at: string;
-  readonly ended_at: string | null;
-}
+  state: z.enum(['started', 'done', 'refused']),
+  attempts: z.int(),
+  detail: z.record(z.string(), z.unknown()).nullable(),
+  started_at: z.iso.datetime(),
+  ended_at: z.iso.datetime().nullable(),
+});
+/** See {@link sagaStepRowShape}. */
+export type SagaStepRow = z.output<typeof sagaStepRowShape>;
 
 /** A row of `sagas`. */
-export interface SagaRow {
-  readonly id: string;
-  readonly order_id: string;
-  readonly kind: SagaKind;
-  readonly state: SagaState;
-  readonly reason: string | null;
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly deadline: string | null;
-  readonly attempts: number;
-  readonly due_at: string;
-  readonly created_at: string;
-  readonly updated_at: string;
-  readonly ended_at: string | null;
-}
+export const sagaRowShape = z.object({
+  id: z.string(),
+  order_id: z.string(),
+  kind: z.enum(SAGA_KINDS),
+  state: z.enum(SAGA_STATES),
+  reason: z.string().nullable(),
+  input: z.record(z.string(), z.unknown()),
+  deadline: z.string().nullable(),
+  attempts: z.int(),
+  due_at: z.iso.datetime(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+  ended_at: z.iso.datetime().nullable(),
+});
+/** See {@link sagaRowShape}. */
+export type SagaRow = z.output<typeof sagaRowShape>;
+
+/** A saga with its timeline. */
+export const sagaShape = sagaRowShape.extend({ steps: z.array(sagaStepRowShape) });
+/** See {@link sagaShape}. */
+export type Saga = z.output<typeof sagaShape>;
 
 /** What comes next. */
 export type Decision =

@@ -3,7 +3,7 @@ import { text, uuid } from '#runtime/service/fields.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, type Route } from '#runtime/service/route.ts';
 import type { UserRepository } from '../repository.ts';
-import { addressBody } from '../user.ts';
+import { addressBody, addressShape } from '../user.ts';
 
 const byLabel = z.strictObject({ id: uuid(), label: text(40) });
 
@@ -15,6 +15,7 @@ export function addressRoutes(users: UserRepository): Route[] {
       path: '/users/:id/addresses',
       summary: 'Read the addresses of a user',
       params: z.strictObject({ id: uuid() }),
+      reply: z.object({ items: z.array(addressShape) }),
       handle: async ({ params }) => {
         if ((await users.find(params.id)) === undefined) throw notFound('user');
         return ok({ items: await users.addresses(params.id) });
@@ -26,6 +27,7 @@ export function addressRoutes(users: UserRepository): Route[] {
       summary: 'Set an address',
       params: byLabel,
       body: addressBody,
+      reply: addressShape,
       handle: async ({ params, body }) => ok(await users.putAddress(params.id, params.label, body)),
     }),
     route({

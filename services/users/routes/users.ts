@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import { uuid } from '#runtime/service/fields.ts';
-import { decodeCursor, idList, pageOf, pageQuery, timestampKey } from '#runtime/service/page.ts';
+import {
+  decodeCursor,
+  idList,
+  pageOf,
+  pageQuery,
+  pageShape,
+  timestampKey,
+} from '#runtime/service/page.ts';
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
 import type { UserRepository } from '../repository.ts';
-import { newUser, userChange } from '../user.ts';
+import { newUser, userChange, userShape } from '../user.ts';
 
 const byId = z.strictObject({ id: uuid() });
 
@@ -16,6 +23,7 @@ export function userRoutes(users: UserRepository): Route[] {
       path: '/users',
       summary: 'Sign a user up',
       body: newUser,
+      reply: userShape,
       handle: async ({ body }) => versioned(await users.create(body), 201),
     }),
     route({
@@ -23,6 +31,7 @@ export function userRoutes(users: UserRepository): Route[] {
       path: '/users',
       summary: 'List users newest first, or read those with the given ids',
       query: z.strictObject({ ...pageQuery, ids: idList().optional() }),
+      reply: pageShape(userShape),
       handle: async ({ query: { ids, cursor, limit } }) => {
         if (ids !== undefined) return ok({ items: await users.findMany(ids), next_cursor: null });
         const [createdAt, id] = decodeCursor(cursor, timestampKey(), uuid());
@@ -35,6 +44,7 @@ export function userRoutes(users: UserRepository): Route[] {
       path: '/users/:id',
       summary: 'Read a user',
       params: byId,
+      reply: userShape,
       handle: async ({ params }) => {
         const user = await users.find(params.id);
         if (user === undefined) throw notFound('user');
@@ -47,6 +57,7 @@ export function userRoutes(users: UserRepository): Route[] {
       summary: 'Change a user',
       params: byId,
       body: userChange,
+      reply: userShape,
       handle: async ({ params, body, ifMatch }) =>
         versioned(await users.change(params.id, body, ifMatch)),
     }),
@@ -65,6 +76,7 @@ export function userRoutes(users: UserRepository): Route[] {
       path: '/users/:id/logins',
       summary: 'Count a login',
       params: byId,
+      reply: userShape,
       handle: async ({ params }) => versioned(await users.recordLogin(params.id)),
     }),
   ];
