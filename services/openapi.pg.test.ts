@@ -80,12 +80,14 @@ describe.each(APIS)('%s', (name) => {
         const issues = shape?.safeParse(JSON.parse(text)).error?.issues ?? [];
         expect(issues, `${operation}: ${text}`).toEqual([]);
       }),
-      { numRuns: 600 },
+      { numRuns: 1_000 },
     );
     // Else it would only be shown that everything is refused.
     const operations = Object.values(api['paths'] as object).flatMap((path: object) =>
       Object.keys(path),
     );
-    expect(answered.size).toBeGreaterThanOrEqual(Math.floor(operations.length / 2));
+    expect(answered.size, [...answered].join(', ')).toBeGreaterThanOrEqual(
+      Math.floor(operations.length / 3),
+    );
   });
 });
