@@ -224,6 +224,26 @@ describe('preflight', () => {
     expect(ids((await planting.check()).findings)).not.toContain(planted.id);
   });
 
+  it('wants an outbox to be there and to have what the router reads', async () => {
+    const { check, owner, source, adminUrl } = await shop(
+      '[public.*]',
+      '    outbox: messaging.outbox\n',
+    );
+    expect(ids((await check()).findings)).toEqual(['outbox-missing']);
+    await owner(`CREATE SCHEMA messaging; CREATE TABLE messaging.outbox (id uuid PRIMARY KEY,
+      aggregatetype text, aggregateid bigint, type text, created_at timestamptz)`);
+    await provision(new Secret(adminUrl), source);
+    const [finding, ...others] = (await check()).findings;
+    expect(others).toEqual([]);
+    expect(finding).toMatchObject({ id: 'outbox-columns' });
+    expect(finding?.what).toContain('aggregateid text or varchar, payload jsonb or json');
+    await owner(`ALTER TABLE messaging.outbox ALTER aggregateid TYPE text, ADD payload jsonb`);
+    const report = await check();
+    expect(report.findings).toEqual([]);
+    // It is published, but it is no table of the warehouse.
+    expect(report.tables.map(({ table }) => table)).toEqual(['Order Lines', 'users']);
+  });
+
   it('tells masks that match nothing or cannot be', async () => {
     const { admin, source, adminUrl } = await shop();
     await admin('ALTER TABLE users ADD COLUMN height real, ADD COLUMN tags text[]');

@@ -1,5 +1,9 @@
 import type { Source } from '../pipeline/catalog/catalog.ts';
-import { columnExcludeList, tableIncludeList, tableTopicRegex } from '../pipeline/catalog/table-pattern.ts';
+import {
+  columnExcludeList,
+  tableIncludeList,
+  tableTopicRegex,
+} from '../pipeline/catalog/table-pattern.ts';
 import type { TablePattern } from '../pipeline/catalog/table-pattern.ts';
 import { UNAVAILABLE } from '../pipeline/change/row-image.ts';
 import { EVENT_TOPIC_PREFIX } from '../pipeline/events/event-topic.ts';

@@ -107,6 +107,14 @@ describe('the catalog', () => {
     ['sources: [\n', /not valid YAML/],
     ['sources:\n  - name: a\n    name: b\n', /3:5: not valid YAML: Map keys must be unique/],
     ['sources: [x]', /1:11: entry 1 of sources must be a map/],
+    [
+      'sources: [{name: a, url: "postgres://u@h/d", tables: [a.b], outbox: "a.*"}]',
+      /1:70: "a\.\*" does not name one table/,
+    ],
+    [
+      'sources: [{name: a, url: "postgres://u@h/d", tables: [a.b], outbox: events}]',
+      /does not say which schema/,
+    ],
   ])('refuses %j with its place', (text, message) => {
     expect(refusal(text)).toMatch(message);
   });

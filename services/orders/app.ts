@@ -1,6 +1,7 @@
 import type { Express } from 'express';
 import { z } from 'zod';
 import { consumeEvents } from '#events/consume-events.ts';
+import { pruneMessages } from '#events/prune-messages.ts';
 import { commaList } from '#runtime/config.ts';
 import { createHttpApp } from '#runtime/service/http-app.ts';
 import {
@@ -34,7 +35,11 @@ export function createOrdersApp(parts: ServiceParts<OrdersConfig>): Express {
 export function ordersBackground(parts: ServiceParts<OrdersConfig>): BackgroundTask[] {
   const { config, database, log } = parts;
   const { runner } = orderWork(parts);
-  const tasks: BackgroundTask[] = [async (signal) => runner.work(signal)];
+  const messages = { outbox: 'messaging.outbox', inbox: 'messaging.inbox' };
+  const tasks: BackgroundTask[] = [
+    async (signal) => runner.work(signal),
+    async (signal) => pruneMessages(database, messages, { log, signal }),
+  ];
   if (config.kafkaBrokers.length === 0) {
     log.warn('no KAFKA_BROKERS: events of other services are not read');
     return tasks;

@@ -1,7 +1,12 @@
 import type { Express } from 'express';
 import { z } from 'zod';
+import { pruneMessages } from '#events/prune-messages.ts';
 import { createHttpApp } from '#runtime/service/http-app.ts';
-import { SERVICE_CONFIG, type ServiceParts } from '#runtime/service/service-main.ts';
+import {
+  SERVICE_CONFIG,
+  type BackgroundTask,
+  type ServiceParts,
+} from '#runtime/service/service-main.ts';
 import { UserRepository } from './repository.ts';
 import { addressRoutes } from './routes/addresses.ts';
 import { userRoutes } from './routes/users.ts';
@@ -30,4 +35,7 @@ export const usersService = {
   config: z.object(SERVICE_CONFIG),
   migrations: new URL('./migrations/', import.meta.url),
   createApp: createUsersApp,
+  background: ({ database, log }: ServiceParts<unknown>): BackgroundTask[] => [
+    async (signal) => pruneMessages(database, { outbox: 'messaging.outbox' }, { log, signal }),
+  ],
 };

@@ -3,6 +3,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pruneOnce } from '#events/prune-messages.ts';
+import { Secret } from '#runtime/config.ts';
+import { createLogger } from '#runtime/log.ts';
+import { openDatabase } from '#runtime/service/database.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
 import { readAll, runForTest, type TestService } from '../testing/service-harness.ts';
 import { usersService } from './app.ts';
@@ -191,3 +195,39 @@ async function untilWaiting(client: pg.Client): Promise<void> {
     if (Date.now() > deadline) throw new Error('nothing waits for the lock');
   }
 }
+
+test('writes an event for each change that others may know, with the change or not at all', async () => {
+  const id = String((await users.must('POST', '/users', person('Ada Lind')))['id']);
+  await users.must('PATCH', `/users/${id}`, { name: 'Ada Novák', status: 'suspended' });
+  await users.must('PATCH', `/users/${id}`, { phone: '1', name: 'Ada Novák' });
+  const taken = String((await users.must('GET', `/users/${id}`))['email']);
+  const other = String((await users.must('POST', '/users', person()))['id']);
+  expect((await users.call('PATCH', `/users/${other}`, { email: taken })).status).toBe(409);
+  await users.must('DELETE', `/users/${id}`);
+  const database = openDatabase({
+    url: new Secret(databaseUrl),
+    applicationName: 'test',
+    log: createLogger('test', 'silent'),
+  });
+  const events = async (of: string) =>
+    database.query<{ type: string; payload: Record<string, unknown> }>(
+      'SELECT type, payload FROM messaging.outbox WHERE aggregateid = $1 ORDER BY created_at, type',
+      [of],
+    );
+  expect((await events(id)).map(({ type, payload }) => [type, payload['version']])).toEqual([
+    ['UserRegistered', 1],
+    ['UserNameChanged', 2],
+    ['UserStatusChanged', 2],
+    ['UserDeleted', 4],
+  ]);
+  expect((await events(other)).map(({ type }) => type)).toEqual(['UserRegistered']);
+
+  await database.query(
+    `UPDATE messaging.outbox SET created_at = now() - interval '8 days' WHERE aggregateid = $1`,
+    [id],
+  );
+  expect(await pruneOnce(database, { outbox: 'messaging.outbox' })).toBe(4);
+  expect(await events(id)).toEqual([]);
+  expect(await events(other)).toHaveLength(1);
+  await database.close();
+});
