@@ -109,7 +109,7 @@ describe('the catalog', () => {
     ['sources: [x]', /1:11: entry 1 of sources must be a map/],
     [
       'sources: [{name: a, url: "postgres://u@h/d", tables: [a.b], outbox: "a.*"}]',
-      /1:70: "a\.\*" does not name one table/,
+      /1:69: "a\.\*" does not name one table/,
     ],
     [
       'sources: [{name: a, url: "postgres://u@h/d", tables: [a.b], outbox: events}]',

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { on, type Subscription } from '#events/consume-events.ts';
 import type { Queryable } from '#runtime/service/database.ts';
 
-const user = { user_id: z.uuid(), version: z.int() };
-const order = { order_id: z.uuid(), version: z.int(), status: z.string() };
-const payment = { order_id: z.uuid(), payment_id: z.string(), version: z.int() };
+const user = { user_id: z.guid(), version: z.int() };
+const order = { order_id: z.guid(), version: z.int(), status: z.string() };
+const payment = { order_id: z.guid(), payment_id: z.string(), version: z.int() };
 const placed = z.object({
   ...order,
   order_number: z.string(),
-  user_id: z.uuid(),
+  user_id: z.guid(),
   currency: z.string(),
   total: z.string(),
   placed_at: z.string(),

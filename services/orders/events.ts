@@ -4,7 +4,7 @@ import { ORDER_STATUSES } from './order-status.ts';
 import type { Order, OrderRow } from './order.ts';
 
 const common = {
-  order_id: z.uuid(),
+  order_id: z.guid(),
   /** The order's version after the change. */
   version: z.int(),
   status: z.enum(ORDER_STATUSES),
@@ -19,14 +19,14 @@ export const EVENTS = {
     payload: z.strictObject({
       ...common,
       order_number: z.string(),
-      user_id: z.uuid(),
+      user_id: z.guid(),
       currency: z.string(),
       total: z.string(),
       placed_at: z.string(),
       lines: z.array(
         z.strictObject({
           line_no: z.int(),
-          product_id: z.uuid(),
+          product_id: z.guid(),
           product_name: z.string(),
           unit_price: z.string(),
           quantity: z.int(),

@@ -3,7 +3,7 @@ import { on, type Subscription } from '#events/consume-events.ts';
 import { forgetBuyer, keepBuyerField } from './buyers.ts';
 import { orderRefunded } from './repository.ts';
 
-const user = { user_id: z.uuid(), version: z.int() };
+const user = { user_id: z.guid(), version: z.int() };
 
 /** What orders does with the events of other services. */
 export const SUBSCRIPTIONS: readonly Subscription[] = [
@@ -44,7 +44,7 @@ export const SUBSCRIPTIONS: readonly Subscription[] = [
   on(
     'payments',
     'PaymentRefunded',
-    z.object({ order_id: z.uuid(), payment_id: z.string(), in_full: z.boolean() }),
+    z.object({ order_id: z.guid(), payment_id: z.string(), in_full: z.boolean() }),
     async ({ payload: { order_id, payment_id, in_full } }, transaction) => {
       if (in_full) await orderRefunded(transaction, order_id, payment_id);
     },

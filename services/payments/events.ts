@@ -5,7 +5,7 @@ import { PAYMENT_METHODS, type Payment } from './payment.ts';
 const common = {
   /** A bigint as text. */
   payment_id: z.string(),
-  order_id: z.uuid(),
+  order_id: z.guid(),
   /** The payment's version after the change. */
   version: z.int(),
   currency: z.string(),

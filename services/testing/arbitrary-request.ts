@@ -11,7 +11,7 @@ export interface ArbitraryRequest {
 }
 
 interface JsonSchema {
-  readonly type?: string | undefined;
+  readonly type?: string | readonly string[] | undefined;
   readonly format?: string | undefined;
   readonly pattern?: string | undefined;
   readonly enum?: readonly unknown[] | undefined;
@@ -141,6 +141,9 @@ function valueOf(schema: JsonSchema, known: readonly string[]): fc.Arbitrary<unk
   if (schema.anyOf !== undefined) {
     return fc.oneof(...schema.anyOf.map((choice) => valueOf(choice, known)));
   }
+  if (typeof schema.type === 'object') {
+    return fc.oneof(...schema.type.map((type) => valueOf({ ...schema, type }, known)));
+  }
   switch (schema.type) {
     case 'null':
       return fc.constant(null);
@@ -176,7 +179,12 @@ function textOf(schema: JsonSchema, known: readonly string[]): fc.Arbitrary<unkn
   switch (schema.format) {
     case 'uuid':
     case 'guid':
-      return fc.oneof(...someKnown, { weight: 1, arbitrary: fc.uuid() });
+      return fc.oneof(
+        ...someKnown,
+        { weight: 1, arbitrary: fc.uuid() },
+        // A uuid of no version: PostgreSQL takes it.
+        { weight: 1, arbitrary: fc.constant('00000000-0000-0000-0000-00000000abcd') },
+      );
     case 'email':
       return fc.nat(50).map((serial) => `somebody.${serial}@example.org`);
     case 'date':

@@ -4,7 +4,7 @@ import { USER_STATUSES, type User } from './user.ts';
 
 /** What every event of a user says. */
 const common = {
-  user_id: z.uuid(),
+  user_id: z.guid(),
   /** The user's version after the change: of two events about one field, the higher one counts. */
   version: z.int(),
 };
