@@ -12,11 +12,12 @@ import {
 } from './drain.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
 import { median } from './quantiles.ts';
+import { measureShop, type ShopResult } from './shop.ts';
 import { measureVerify, type VerifyResult } from './verify.ts';
 
 /*
  * npm run bench                 all
- * npm run bench -- freshness    or drain, or verify
+ * npm run bench -- freshness    or drain, or verify, or shop
  * npm run bench -- --quick      fewer rows and seconds, for use while developing
  */
 const { values, positionals } = parseArgs({
@@ -25,9 +26,10 @@ const { values, positionals } = parseArgs({
 });
 const wants = (name: string) => positionals.length === 0 || positionals.includes(name);
 const size = values.quick
-  ? { seconds: 5, backlog: 100_000, rounds: 1, verifyRows: 100_000 }
-  : { seconds: 20, backlog: 500_000, rounds: 3, verifyRows: 1_000_000 };
+  ? { seconds: 5, warmUpSeconds: 5, backlog: 100_000, rounds: 1, verifyRows: 100_000 }
+  : { seconds: 20, warmUpSeconds: 60, backlog: 500_000, rounds: 3, verifyRows: 1_000_000 };
 const RATES = [1, 100, 1_000];
+const ORDER_RATES = [5, 20, 50, 200];
 const WARM_UP_SECONDS = 3;
 
 let verified: VerifyResult[] = [];
@@ -39,8 +41,19 @@ if (wants('verify')) {
     ),
   );
 }
+let shop: ShopResult[] = [];
+if (wants('shop')) {
+  console.log('shop: placing orders, with the whole shop and its pipeline running');
+  shop = await measureShop(ORDER_RATES, size.seconds, size.warmUpSeconds, (result) =>
+    console.log(
+      `  ${String(result.askedRate).padStart(5)}/s (${result.achievedRate.toFixed(0)}/s achieved)` +
+        `  p50 ${result.p50Ms.toFixed(0)} ms  p99 ${result.p99Ms.toFixed(0)} ms  ${result.failed} failed` +
+        `  end-to-end lag p99 ${result.lagP99Ms?.toFixed(0) ?? '-'} ms`,
+    ),
+  );
+}
 if (!wants('freshness') && !wants('drain')) {
-  await keepResults({ verified });
+  await keepResults({ verified, shop });
   process.exit(0);
 }
 
@@ -99,7 +112,7 @@ if (wants('drain')) {
   );
 }
 
-await keepResults({ freshness, drains, verified });
+await keepResults({ freshness, drains, verified, shop });
 
 async function keepResults(results: object): Promise<void> {
   const folder = new URL('../.tributary/bench-results/', import.meta.url);

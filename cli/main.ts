@@ -7,6 +7,7 @@ import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
 import { resyncCommand } from './commands/resync.ts';
 import { statusCommand } from './commands/status.ts';
+import { trafficCommand } from './commands/traffic.ts';
 import { upCommand } from './commands/up.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { localDefaults } from './local-environment.ts';
@@ -60,6 +61,7 @@ async function main(): Promise<number> {
   program.addCommand(statusCommand());
   program.addCommand(verifyCommand(stop));
   program.addCommand(auditCommand());
+  program.addCommand(trafficCommand(stop));
   program.addCommand(resyncCommand(stop));
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());

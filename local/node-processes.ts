@@ -119,8 +119,10 @@ export function gatewayProcess(settings: LocalSettings): ProcessSpec {
 
 /** How much the traffic generator does. */
 export interface Traffic {
-  /** Actions per second. */
-  readonly rate: number;
+  /** One of services/traffic/profiles.ts. */
+  readonly profile: string;
+  /** Actions per second; undefined leaves it to the profile. */
+  readonly rate: number | undefined;
   /** Actions after which it is done; 0 means never. */
   readonly actions: number;
   readonly seed: number;
@@ -134,7 +136,8 @@ export function trafficProcess(settings: LocalSettings, traffic: Traffic): Proce
     'services/traffic/main.ts',
     {
       ...peerUrls(settings),
-      TRAFFIC_RATE: String(traffic.rate),
+      TRAFFIC_PROFILE: traffic.profile,
+      ...(traffic.rate === undefined ? {} : { TRAFFIC_RATE: String(traffic.rate) }),
       TRAFFIC_ACTIONS: String(traffic.actions),
       TRAFFIC_SEED: String(traffic.seed),
     },

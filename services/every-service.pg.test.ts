@@ -22,7 +22,7 @@ const services = [
   {
     list: '/users',
     item: '/users/%ZZ',
-    start: async (url: string) => runForTest(usersService, url, {}),
+    start: async (url: string) => runForTest(usersService, url, { emailColumn: 'email' }),
   },
   {
     list: '/products',

@@ -1,15 +1,18 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { loadLocalSettings } from '../../local/settings.ts';
+import { PROFILE_NAMES, type ProfileName } from '../../services/traffic/profiles.ts';
 import { runUp } from '../up/run-up.ts';
 
-const DEFAULT_RATE = 20;
+const SEED = 1;
 
 interface Options {
   readonly config?: string;
   readonly services: boolean;
   readonly reset: boolean;
   readonly once: boolean;
-  readonly rate: number;
+  readonly traffic: ProfileName;
+  readonly rate?: number;
+  readonly seed: number;
 }
 
 /** `tributary up`: the whole system on this machine. */
@@ -20,12 +23,13 @@ export function upCommand(signal: AbortSignal): Command {
     .option('--no-services', 'without the sample shop: only the sources of the catalog')
     .option('--reset', 'begin anew: remove all data of the local stack first', false)
     .option('--once', 'let a bounded amount of traffic through, compare every table, stop', false)
+    .addOption(profileOption('--traffic'))
     .option(
       '--rate <actions>',
-      "actions of the shop's customers per second",
+      'their actions per second (default: as the profile has it)',
       parseRate,
-      DEFAULT_RATE,
     )
+    .option('--seed <number>', 'the same seed plans the same actions', parseSeed, SEED)
     .addHelpText(
       'after',
       '\nEnvironment:\n' +
@@ -40,6 +44,7 @@ export function upCommand(signal: AbortSignal): Command {
       const settings = loadLocalSettings(process.env);
       await runUp({
         ...options,
+        rate: options.rate,
         shop: options.services,
         settings: { ...settings, catalogPath: options.config ?? settings.catalogPath },
         env: process.env,
@@ -49,7 +54,22 @@ export function upCommand(signal: AbortSignal): Command {
     });
 }
 
-function parseRate(text: string): number {
+/** The option that chooses a profile of customers. */
+export function profileOption(name: '--traffic' | '--profile'): Option {
+  return new Option(`${name} <profile>`, "what the shop's customers are like")
+    .choices(PROFILE_NAMES)
+    .default('busy');
+}
+
+/** @throws InvalidArgumentError */
+export function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (!Number.isInteger(seed) || seed < 0) throw new InvalidArgumentError('must be a whole number');
+  return seed;
+}
+
+/** @throws InvalidArgumentError */
+export function parseRate(text: string): number {
   const rate = Number(text);
   if (!(rate > 0)) throw new InvalidArgumentError('must be a number above 0');
   return rate;

@@ -76,7 +76,7 @@ export class ShopStack {
     const stack = new Stack({
       settings,
       shop: true,
-      traffic: { rate: RATE, actions: 0, seed: options.seed },
+      traffic: { profile: 'busy', rate: RATE, actions: 0, seed: options.seed },
       sourceUrls: urls,
       applyConnectors: async (abort) => {
         await connectSources({

@@ -27,8 +27,12 @@ export interface UpOptions {
   readonly shop: boolean;
   readonly reset: boolean;
   readonly once: boolean;
-  /** Actions of the shop's customers per second. */
-  readonly rate: number;
+  /** What the shop's customers are like, of services/traffic/profiles.ts. */
+  readonly traffic: string;
+  /** Their actions per second; undefined leaves it to the profile. */
+  readonly rate: number | undefined;
+  /** The same seed plans the same actions. */
+  readonly seed: number;
   readonly env: NodeJS.ProcessEnv;
   readonly out: NodeJS.WriteStream;
   readonly signal: AbortSignal;
@@ -38,7 +42,6 @@ export interface UpOptions {
 const ACTIONS_OF_ONCE = 400;
 const RATE_OF_ONCE = 60;
 const ONCE_DEADLINE_MS = 120_000;
-const SEED = 1;
 const RESYNC_DEADLINE_MS = 600_000;
 /** Settings of the pipeline that a person may need to change for one run. */
 const PIPELINE_SETTINGS = ['DEAD_LETTER_LIMIT', 'DEAD_LETTER_WINDOW_SECONDS'];
@@ -174,10 +177,10 @@ async function runOnce(
   out.write(`${describeAgreement(comparisons)}\n`);
 }
 
-function trafficOf({ once, rate }: UpOptions): Traffic {
+function trafficOf({ once, traffic: profile, rate, seed }: UpOptions): Traffic {
   return once
-    ? { rate: RATE_OF_ONCE, actions: ACTIONS_OF_ONCE, seed: SEED }
-    : { rate, actions: 0, seed: SEED };
+    ? { profile, rate: rate ?? RATE_OF_ONCE, actions: ACTIONS_OF_ONCE, seed }
+    : { profile, rate, actions: 0, seed };
 }
 
 /** Those of these variables that are set; the transformer reads the same catalog. */

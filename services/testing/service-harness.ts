@@ -33,7 +33,7 @@ export interface TestService extends AsyncDisposable {
 type BaseConfig = { port: number; listenHost: string; databaseUrl: Secret; logLevel: 'silent' };
 
 /** Starts a service on the database and waits until it is ready. */
-export async function runForTest<Urls extends object>(
+export async function runForTest<const Urls extends object>(
   definition: ServiceDefinition<BaseConfig & Urls>,
   databaseUrl: string,
   urls: Urls,

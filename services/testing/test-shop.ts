@@ -35,6 +35,7 @@ export const WITHOUT_BROKER = {
 /** Starts the shop; `createDatabase` answers the URL of a fresh database. */
 export async function openShop(
   createDatabase: (service: string) => Promise<string>,
+  instead: { readonly usersUrl?: string } = {},
 ): Promise<TestShop> {
   const databases = new Map<string, string>();
   const makeDatabase = async (service: string) => {
@@ -42,12 +43,14 @@ export async function openShop(
     databases.set(service, url);
     return url;
   };
-  const users = await runForTest(usersService, await makeDatabase('users'), {});
+  const users = await runForTest(usersService, await makeDatabase('users'), {
+    emailColumn: 'email',
+  });
   const catalog = await runForTest(catalogService, await makeDatabase('catalog'), {});
   const inventory = await runForTest(inventoryService, await makeDatabase('inventory'), {});
   const payments = await runForTest(paymentsService, await makeDatabase('payments'), {});
   const orders = await runForTest(ordersService, await makeDatabase('orders'), {
-    usersUrl: users.url,
+    usersUrl: instead.usersUrl ?? users.url,
     catalogUrl: catalog.url,
     inventoryUrl: inventory.url,
     paymentsUrl: payments.url,

@@ -8,11 +8,16 @@ import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import { readKnownShop, type KnownShop } from './known-shop.ts';
 import { runAtPace } from './pacer.ts';
 import { planActions } from './planner.ts';
+import { PROFILE_NAMES, PROFILES } from './profiles.ts';
 import { seedShop } from './seed-shop.ts';
 import { ServiceAway, SERVICES, ShopClient } from './shop-client.ts';
-import { Shopper, type Outcome } from './shopper.ts';
+import { Shopper } from './shopper.ts';
+import { describeStatistics, Statistics } from './statistics.ts';
 
 const REPORT_INTERVAL_MS = 5_000;
+/** On a terminal one line is written again and again instead. */
+const LIVE_INTERVAL_MS = 500;
+const CLEAR_LINE = '\r\u001b[2K';
 
 const schema = z.object({
   usersUrl: z.url(),
@@ -20,8 +25,10 @@ const schema = z.object({
   inventoryUrl: z.url(),
   ordersUrl: z.url(),
   paymentsUrl: z.url(),
-  /** Actions a second. */
-  trafficRate: z.coerce.number().positive().max(5_000).default(20),
+  /** What the customers are like. */
+  trafficProfile: z.enum(PROFILE_NAMES).default('busy'),
+  /** Actions a second; the profile has one of its own. */
+  trafficRate: z.coerce.number().positive().max(5_000).optional(),
   /** Stop after this many actions; 0 goes on until told to stop. */
   trafficActions: z.coerce.number().int().min(0).default(0),
   /** The same seed plans the same actions. */
@@ -45,19 +52,29 @@ async function run(config: Config, log: Logger, signal: AbortSignal): Promise<vo
   const known = await prepareShop(client, log, signal);
   log.info({ users: known.users.size, products: known.products.size }, 'shop is open');
   const shopper = new Shopper(client, known, randomBytes(4).toString('hex'));
-  const plan = planActions(config.trafficSeed);
-  const counts: Record<Outcome, number> = { done: 0, refused: 0, away: 0, skipped: 0 };
+  const profile = PROFILES[config.trafficProfile];
+  const plan = planActions(config.trafficSeed, profile);
+  const statistics = new Statistics();
+  const isWatched = process.stdout.isTTY;
   const report = (message: 'traffic' | 'traffic ended') => {
-    const { done, refused, away: failed } = counts;
+    if (isWatched) {
+      const end = message === 'traffic ended' ? '\n' : '';
+      process.stdout.write(`${CLEAR_LINE}${describeStatistics(statistics)}${end}`);
+      return;
+    }
+    const { done, refused, away: failed } = statistics.counts();
     log.info({ done, refused, failed, writes: client.writes() }, message);
   };
-  const timer = setInterval(() => report('traffic'), REPORT_INTERVAL_MS);
+  const interval = isWatched ? LIVE_INTERVAL_MS : REPORT_INTERVAL_MS;
+  const timer = setInterval(() => report('traffic'), interval);
   try {
     await runAtPace(
-      { rate: config.trafficRate, limit: config.trafficActions, signal },
+      { rate: config.trafficRate ?? profile.rate, limit: config.trafficActions, signal },
       async () => {
-        const outcome = await shopper.perform(plan.next().value);
-        counts[outcome] += 1;
+        const action = plan.next().value;
+        const began = performance.now();
+        const outcome = await shopper.perform(action);
+        statistics.note(action, outcome, performance.now() - began);
         return outcome;
       },
     );

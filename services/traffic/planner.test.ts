@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { PROFILES, type ProfileName } from './profiles.ts';
 import { planActions, type Action } from './planner.ts';
 
 function plan(seed: number, count: number): Action[] {
@@ -41,4 +42,18 @@ test('plans nothing that a service would refuse for its form', () => {
       }
     }
   }
+});
+
+test('has profiles: a sale is about few products, and chaos declines', () => {
+  const orders = (name: ProfileName) => {
+    const actions = planActions(1, PROFILES[name]);
+    const all = Array.from({ length: 2_000 }, () => actions.next().value);
+    return all.flatMap((action) => (action.kind === 'place-order' ? [action] : []));
+  };
+  const [busy, sale, chaos] = [orders('busy'), orders('flash-sale'), orders('chaos')];
+  expect(sale.length).toBeGreaterThan(1.5 * busy.length);
+  for (const { lines } of sale) for (const { product } of lines) expect(product).toBeLessThan(0.06);
+  const declined = (of: typeof busy) => of.filter((order) => order.declined).length / of.length;
+  expect(declined(busy)).toBeLessThan(0.1);
+  expect(declined(chaos)).toBeGreaterThan(0.3);
 });

@@ -1,3 +1,4 @@
+import { PROFILES, type Profile } from './profiles.ts';
 import { between, mulberry32, oneOf, type Random } from './random.ts';
 import {
   CANCEL_REASONS,
@@ -55,37 +56,20 @@ export type Action =
 /** Names of the actions. */
 export type ActionKind = Action['kind'];
 
-/** How often each kind of action comes, out of the sum of all. */
-const WEIGHTS: readonly (readonly [ActionKind, number])[] = [
-  ['browse', 14],
-  ['place-order', 34],
-  ['log-in', 8],
-  ['sign-up', 8],
-  ['ship', 6],
-  ['receive-stock', 6],
-  ['reprice', 4],
-  ['cancel', 3],
-  ['rename', 3],
-  ['change-email', 2],
-  ['change-preferences', 2],
-  ['move-house', 2],
-  ['refund', 1],
-  ['close-account', 1],
-];
-
-const TOTAL_WEIGHT = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
-
 /**
  * What happens in the shop, one action after the other, without end. The same seed gives the same
  * actions: nothing here depends on what the services answered.
  */
-export function* planActions(seed: number): Generator<Action, never, undefined> {
+export function* planActions(
+  seed: number,
+  profile: Profile = PROFILES.busy,
+): Generator<Action, never, undefined> {
   const random = mulberry32(seed);
-  for (let serial = 1; ; serial += 1) yield planOne(random, serial);
+  for (let serial = 1; ; serial += 1) yield planOne(random, serial, profile);
 }
 
-function planOne(random: Random, serial: number): Action {
-  const kind = pickKind(random);
+function planOne(random: Random, serial: number, profile: Profile): Action {
+  const kind = pickKind(random, profile);
   switch (kind) {
     case 'sign-up':
       return {
@@ -115,13 +99,13 @@ function planOne(random: Random, serial: number): Action {
         kind,
         user: random(),
         lines: Array.from({ length: between(random, 1, 4) }, () => ({
-          product: random(),
+          product: random() * profile.popular,
           quantity: between(random, 1, 3),
         })),
         gift: random() < 0.1,
         note: random() < 0.2 ? 'Please leave it with the neighbour.' : null,
         method: oneOf(random, ['card', 'bank_transfer', 'wallet']),
-        declined: random() < 0.05,
+        declined: random() < profile.declined,
       };
     case 'cancel':
       return { kind, order: random(), reason: oneOf(random, CANCEL_REASONS) };
@@ -141,9 +125,10 @@ function planOne(random: Random, serial: number): Action {
   }
 }
 
-function pickKind(random: Random): ActionKind {
-  let rest = random() * TOTAL_WEIGHT;
-  for (const [kind, weight] of WEIGHTS) {
+function pickKind(random: Random, { weights }: Profile): ActionKind {
+  const kinds = Object.entries(weights) as [ActionKind, number][];
+  let rest = random() * kinds.reduce((sum, [, weight]) => sum + weight, 0);
+  for (const [kind, weight] of kinds) {
     rest -= weight;
     if (rest < 0) return kind;
   }

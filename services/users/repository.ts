@@ -4,10 +4,10 @@ import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
 import { changed, deleted, registered } from './events.ts';
-import type { Address, AddressBody, NewUser, User, UserChange } from './user.ts';
+import type { Address, AddressBody, EmailColumn, NewUser, User, UserChange } from './user.ts';
 
-const USER = `id, email, name, country, phone, birth_date, status, marketing_consent, preferences,
-  tags, loyalty_points, login_count, last_login_at, version, created_at, updated_at`;
+const REST = `name, country, phone, birth_date, status, marketing_consent, preferences, tags,
+  loyalty_points, login_count, last_login_at, version, created_at, updated_at`;
 
 const ADDRESS = `user_id, label, recipient, line1, line2, city, postcode, country, created_at,
   updated_at`;
@@ -15,9 +15,15 @@ const ADDRESS = `user_id, label, recipient, line1, line2, city, postcode, countr
 /** The SQL of users and their addresses. */
 export class UserRepository {
   readonly #database: Database;
+  readonly #emailColumn: EmailColumn;
+  /** What a query of users selects. */
+  readonly #user: string;
 
-  constructor(database: Database) {
+  constructor(database: Database, emailColumn: EmailColumn) {
     this.#database = database;
+    this.#emailColumn = emailColumn;
+    const emails = emailColumn === 'email' ? 'email' : 'primary_email AS email, secondary_email';
+    this.#user = `id, ${emails}, ${REST}`;
   }
 
   /** @throws Problem `conflict` when the address or the id is taken */
@@ -25,10 +31,10 @@ export class UserRepository {
     try {
       return await this.#database.transaction(async (transaction) => {
         const [row] = await transaction.query<User>(
-          `INSERT INTO users (id, email, name, country, phone, birth_date, marketing_consent,
+          `INSERT INTO users (id, ${this.#emailColumn}, name, country, phone, birth_date, marketing_consent,
            preferences, tags)
          VALUES (coalesce($1, gen_random_uuid()), $2, $3, $4, $5, $6, $7, $8, $9)
-         RETURNING ${USER}`,
+         RETURNING ${this.#user}`,
           [
             user.id ?? null,
             user.email,
@@ -58,13 +64,13 @@ export class UserRepository {
 
   /** Those of the users that exist, in no particular order. */
   async findMany(ids: readonly string[]): Promise<User[]> {
-    return this.#database.query<User>(`SELECT ${USER} FROM users WHERE id = ANY ($1)`, [ids]);
+    return this.#database.query<User>(`SELECT ${this.#user} FROM users WHERE id = ANY ($1)`, [ids]);
   }
 
   /** Up to `count` users, newest first, older than the given place. */
   async list(createdAt: string | null, id: string | null, count: number): Promise<User[]> {
     return this.#database.query<User>(
-      `SELECT ${USER} FROM users
+      `SELECT ${this.#user} FROM users
        WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2::uuid)
        ORDER BY created_at DESC, id DESC LIMIT $3`,
       [createdAt, id, count],
@@ -73,16 +79,17 @@ export class UserRepository {
 
   /** @throws Problem `not-found`, `version-mismatch`, or `conflict` when the address is taken */
   async change(id: string, change: UserChange, ifMatch: number | undefined): Promise<User> {
-    const { sql, values } = assignments(change, 3);
+    const { email, ...others } = change;
+    const { sql, values } = assignments({ ...others, [this.#emailColumn]: email }, 3);
     try {
       return await this.#database.transaction(async (transaction) => {
         const [before] = await transaction.query<User>(
-          `SELECT ${USER} FROM users WHERE id = $1 FOR UPDATE`,
+          `SELECT ${this.#user} FROM users WHERE id = $1 FOR UPDATE`,
           [id],
         );
         const rows = await transaction.query<User>(
           `UPDATE users SET ${sql}, version = version + 1, updated_at = now()
-           WHERE id = $1 AND ($2::integer IS NULL OR version = $2) RETURNING ${USER}`,
+           WHERE id = $1 AND ($2::integer IS NULL OR version = $2) RETURNING ${this.#user}`,
           [id, ifMatch ?? null, ...values],
         );
         const after = changedRow(rows, before, 'user');
@@ -99,7 +106,7 @@ export class UserRepository {
   async recordLogin(id: string): Promise<User> {
     const [row] = await this.#database.query<User>(
       `UPDATE users SET login_count = login_count + 1, last_login_at = now(), updated_at = now()
-       WHERE id = $1 AND status = 'active' RETURNING ${USER}`,
+       WHERE id = $1 AND status = 'active' RETURNING ${this.#user}`,
       [id],
     );
     if (row !== undefined) return row;
@@ -167,7 +174,7 @@ export class UserRepository {
 }
 
 function emailTaken(error: unknown): unknown {
-  return violates(error, 'users_email_key')
+  return violates(error, 'users_email_key') || violates(error, 'users_primary_email_key')
     ? new Problem('conflict', 'Another user has this email address.', { cause: error })
     : error;
 }

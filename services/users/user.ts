@@ -27,8 +27,15 @@ export const newUser = z.strictObject({
   tags: tags().default([]),
 });
 
-/** Body that changes a user. */
-export const userChange = changeOf({
+/**
+ * Column that holds the address that people log in with. It is on its way from the first to the second;
+ * see rename-email.ts.
+ */
+export const EMAIL_COLUMNS = ['email', 'primary_email'] as const;
+/** One of {@link EMAIL_COLUMNS}. */
+export type EmailColumn = (typeof EMAIL_COLUMNS)[number];
+
+const changes = {
   email: email(),
   name: text(200),
   country: country(),
@@ -39,7 +46,13 @@ export const userChange = changeOf({
   preferences: jsonObject(),
   tags: tags(),
   loyalty_points: bigintText(),
-});
+};
+
+/** Body that changes a user; a second address can be given once there is a place for it. */
+export const userChange = (emailColumn: EmailColumn) =>
+  emailColumn === 'email'
+    ? changeOf(changes)
+    : changeOf({ ...changes, secondary_email: email().nullable() });
 
 /** Body that sets an address. */
 export const addressBody = z.strictObject({
@@ -54,7 +67,7 @@ export const addressBody = z.strictObject({
 /** A user who signs up. */
 export type NewUser = z.output<typeof newUser>;
 /** Fields of a user to change. */
-export type UserChange = z.output<typeof userChange>;
+export type UserChange = z.output<ReturnType<typeof userChange>>;
 /** What an address holds. */
 export type AddressBody = z.output<typeof addressBody>;
 
@@ -62,6 +75,8 @@ export type AddressBody = z.output<typeof addressBody>;
 export const userShape = z.object({
   id: z.string(),
   email: z.string(),
+  /** Not there while the address is in the column `email`. */
+  secondary_email: z.string().nullable().optional(),
   name: z.string(),
   country: z.string(),
   phone: z.string().nullable(),

@@ -17,7 +17,7 @@ let databaseUrl: string;
 beforeAll(async () => {
   server = await startPostgres();
   databaseUrl = (await server.createDatabase('users')).url;
-  users = await runForTest(usersService, databaseUrl, {});
+  users = await runForTest(usersService, databaseUrl, { emailColumn: 'email' });
 });
 afterAll(async () => {
   await users[Symbol.asyncDispose]();
@@ -164,7 +164,7 @@ test('refuses a bigint beyond the column, an empty change, a bad If-Match and a 
 });
 
 test('finishes a request that runs when it is told to stop, and takes no new one', async () => {
-  const service = await runForTest(usersService, databaseUrl, {});
+  const service = await runForTest(usersService, databaseUrl, { emailColumn: 'email' });
   const path = `/users/${String((await service.must('POST', '/users', person()))['id'])}`;
   const blocker = new pg.Client({ connectionString: databaseUrl });
   await blocker.connect();

@@ -47,7 +47,7 @@ beforeAll(async () => {
   for (const name of ['users', 'catalog', 'inventory', 'payments', 'orders']) {
     urls.set(name, (await server.createDatabase(name)).url);
   }
-  users = await runForTest(usersService, urls.get('users') ?? '', {});
+  users = await runForTest(usersService, urls.get('users') ?? '', { emailColumn: 'email' });
   catalog = await runForTest(catalogService, urls.get('catalog') ?? '', {});
   inventory = await ServiceProcess.start('inventory', {
     DATABASE_URL: urls.get('inventory') ?? '',

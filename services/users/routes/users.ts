@@ -11,12 +11,12 @@ import {
 import { notFound } from '#runtime/service/problem.ts';
 import { ok, route, versioned, type Route } from '#runtime/service/route.ts';
 import type { UserRepository } from '../repository.ts';
-import { newUser, userChange, userShape } from '../user.ts';
+import { newUser, userChange, userShape, type EmailColumn } from '../user.ts';
 
 const byId = z.strictObject({ id: uuid() });
 
 /** Operations on users. */
-export function userRoutes(users: UserRepository): Route[] {
+export function userRoutes(users: UserRepository, emailColumn: EmailColumn): Route[] {
   return [
     route({
       method: 'post',
@@ -56,7 +56,7 @@ export function userRoutes(users: UserRepository): Route[] {
       path: '/users/:id',
       summary: 'Change a user',
       params: byId,
-      body: userChange,
+      body: userChange(emailColumn),
       reply: userShape,
       handle: async ({ params, body, ifMatch }) =>
         versioned(await users.change(params.id, body, ifMatch)),
