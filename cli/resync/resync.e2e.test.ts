@@ -263,6 +263,15 @@ test('a resync that is killed does no harm, in whatever state it is, and the nex
   await verified();
 });
 
+test('two resyncs of one table at the same time wait for one another', async () => {
+  const writer = write(5);
+  await damage();
+  const both = await Promise.all([resync('erp.items'), resync('erp.items')]);
+  expect(both.flat()).toHaveLength(2);
+  await writer.stop();
+  await verified();
+});
+
 test('a table that joins later comes with the rows it has, an empty one with none', async () => {
   await database.query(`
     CREATE TABLE late (id uuid PRIMARY KEY, price numeric(12,2), tags text[] NOT NULL, "Größe" date);

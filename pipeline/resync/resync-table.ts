@@ -62,6 +62,7 @@ export interface ResyncResult extends Corrections {
 }
 
 const POLL_MS = 50;
+const LOCK_POLL_MS = 200;
 /** How long the pipeline may take to reach the markers, in milliseconds. */
 const ARRIVAL_MS = 60_000;
 /** How often a resync that has not begun yet says that it is still there, in milliseconds. */
@@ -81,19 +82,44 @@ const NEAR_TRANSACTIONS = 1 << 20;
  * epoch they have; those of all others are of a new epoch, whose first version the copied rows get.
  * So whatever is committed after the copy wins over it, to the transaction. To tell which is which,
  * the pipeline has to know the snapshot before it goes on: it waits at a marker in the topic for the
- * moment that takes.
+ * moment that takes. Resyncs of one table wait for one another: an epoch and the place of a copy are
+ * one's alone.
  *
  * @throws TributaryError `RESYNC_FAILED`, `MASK_REFUSED`, `SOURCE_UNAVAILABLE`, `SINK_UNAVAILABLE`,
  * `BROKER_UNAVAILABLE`; the abort reason
  */
 export async function resyncTable(target: ResyncTarget, parts: ResyncParts): Promise<ResyncResult> {
-  for (let attempt = 1; ; attempt += 1) {
-    const result = await resyncOnce(target, parts);
-    if (result !== undefined) return result;
-    if (attempt === ATTEMPTS) {
-      throw failed(target, 'it was truncated or rewritten each time it was copied');
+  const unlock = await lockTable(target, parts);
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      const result = await resyncOnce(target, parts);
+      if (result !== undefined) return result;
+      if (attempt === ATTEMPTS) {
+        throw failed(target, 'it was truncated or rewritten each time it was copied');
+      }
     }
+  } finally {
+    await unlock();
   }
+}
+
+/**
+ * Waits until nobody else resyncs the table. The lock is the source's: it holds between machines, ends
+ * with the connection of whoever is killed, and stands in the way of nothing else.
+ */
+async function lockTable(
+  { schema, table }: ResyncTarget,
+  { database, signal }: ResyncParts,
+): Promise<() => Promise<unknown>> {
+  const ask = async (what: string) => {
+    const { rows } = await database.query<{ done: boolean }>(
+      `SELECT ${what}(hashtextextended($1, 0)) AS done`,
+      [`tributary resync ${schema}.${table}`],
+    );
+    return rows[0]?.done === true;
+  };
+  while (!(await ask('pg_try_advisory_lock'))) await delay(LOCK_POLL_MS, undefined, { signal });
+  return async () => ask('pg_advisory_unlock').catch(() => false);
 }
 
 /** @returns undefined when the table was rewritten meanwhile */

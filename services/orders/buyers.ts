@@ -26,10 +26,8 @@ interface BuyerRow {
   readonly deleted: boolean;
 }
 
-const FIELDS = ['name', 'email', 'status'] as const;
-
 /** A field of a user that orders keeps a copy of. */
-export type BuyerField = (typeof FIELDS)[number];
+export type BuyerField = 'name' | 'email' | 'status';
 
 /**
  * The buyer to place an order with: what users answered, or what an event has told since. The row
@@ -44,11 +42,7 @@ export async function mergeBuyer(
   userId: string,
   answered: Buyer | undefined,
 ): Promise<KnownBuyer> {
-  if (answered !== undefined) {
-    for (const field of FIELDS) {
-      await keepField(transaction, userId, field, answered[field], answered.version);
-    }
-  }
+  if (answered !== undefined) await keepAnswer(transaction, userId, answered);
   const [row] = await transaction.query<BuyerRow>(
     `SELECT name, name_version, email, email_version, status, deleted FROM buyers
      WHERE user_id = $1 FOR NO KEY UPDATE`,
@@ -77,7 +71,13 @@ export async function keepBuyerField(
   value: string,
   version: number,
 ): Promise<void> {
-  await keepField(transaction, userId, field, value, version);
+  await transaction.query(
+    `INSERT INTO buyers (user_id, ${field}, ${field}_version) VALUES ($1, $2, $3)
+     ON CONFLICT (user_id) DO UPDATE SET ${field} = excluded.${field},
+       ${field}_version = excluded.${field}_version, updated_at = now()
+     WHERE buyers.${field}_version < excluded.${field}_version AND NOT buyers.deleted`,
+    [userId, value, version],
+  );
   if (field === 'status') return;
   await transaction.query(
     `UPDATE orders SET user_${field} = $2, user_${field}_version = $3, version = version + 1,
@@ -97,18 +97,21 @@ export async function forgetBuyer(transaction: Queryable, userId: string): Promi
   );
 }
 
-async function keepField(
-  transaction: Queryable,
-  userId: string,
-  field: BuyerField,
-  value: string,
-  version: number,
-): Promise<void> {
+/** Keeps what users answered; what is known from a newer version stays, and no row is written then. */
+async function keepAnswer(transaction: Queryable, userId: string, answered: Buyer): Promise<void> {
+  const fields = ['name', 'email', 'status'] as const;
+  const isNewer = (field: BuyerField) => `buyers.${field}_version < excluded.${field}_version`;
   await transaction.query(
-    `INSERT INTO buyers (user_id, ${field}, ${field}_version) VALUES ($1, $2, $3)
-     ON CONFLICT (user_id) DO UPDATE SET ${field} = excluded.${field},
-       ${field}_version = excluded.${field}_version, updated_at = now()
-     WHERE buyers.${field}_version < excluded.${field}_version AND NOT buyers.deleted`,
-    [userId, value, version],
+    `INSERT INTO buyers (user_id, name, email, status, name_version, email_version, status_version)
+     VALUES ($1, $2, $3, $4, $5, $5, $5)
+     ON CONFLICT (user_id) DO UPDATE SET updated_at = now(), ${fields
+       .map(
+         (field) =>
+           `${field} = CASE WHEN ${isNewer(field)} THEN excluded.${field} ELSE buyers.${field} END,
+            ${field}_version = greatest(buyers.${field}_version, excluded.${field}_version)`,
+       )
+       .join(', ')}
+     WHERE NOT buyers.deleted AND (${fields.map(isNewer).join(' OR ')})`,
+    [userId, answered.name, answered.email, answered.status, answered.version],
   );
 }
