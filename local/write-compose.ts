@@ -130,7 +130,7 @@ export function composeFile(): string {
     traffic: {
       ...nodeProcess(['node', '--import', 'tsx', 'services/traffic/main.ts'], {
         ...serviceUrls(),
-        TRAFFIC_RATE: '20',
+        TRAFFIC_PROFILE: 'calm',
         TRAFFIC_ACTIONS: '0',
         TRAFFIC_SEED: '1',
       }),

@@ -58,7 +58,7 @@ export function upCommand(signal: AbortSignal): Command {
 export function profileOption(name: '--traffic' | '--profile'): Option {
   return new Option(`${name} <profile>`, "what the shop's customers are like")
     .choices(PROFILE_NAMES)
-    .default('busy');
+    .default('calm');
 }
 
 /** @throws InvalidArgumentError */

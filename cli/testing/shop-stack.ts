@@ -139,10 +139,11 @@ export class ShopStack {
     return `http://127.0.0.1:${portOf(this.#settings, `service-${service}`)}`;
   }
 
-  /** Waits until traffic has written something more. */
+  /** Waits until customers have ordered something more. */
   async trafficGoesOn(): Promise<void> {
     const written = async () => {
-      const sql = 'SELECT count(*) AS n FROM stock_movements';
+      // Of orders alone: the stock that a new shop opens with is no traffic yet.
+      const sql = 'SELECT count(*) AS n FROM reservations';
       const [row] = await this.query<{ n: string }>('inventory', sql);
       return Number(row?.n ?? 0);
     };

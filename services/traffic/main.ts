@@ -26,7 +26,7 @@ const schema = z.object({
   ordersUrl: z.url(),
   paymentsUrl: z.url(),
   /** What the customers are like. */
-  trafficProfile: z.enum(PROFILE_NAMES).default('busy'),
+  trafficProfile: z.enum(PROFILE_NAMES).default('calm'),
   /** Actions a second; the profile has one of its own. */
   trafficRate: z.coerce.number().positive().max(5_000).optional(),
   /** Stop after this many actions; 0 goes on until told to stop. */

@@ -34,7 +34,7 @@ const EVERYDAY: Profile['weights'] = {
 export const PROFILES = {
   calm: {
     summary: 'a weekday',
-    rate: 5,
+    rate: 8,
     weights: EVERYDAY,
     declined: 0.05,
     popular: 1,
