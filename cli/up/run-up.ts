@@ -87,7 +87,7 @@ export async function runUp(options: UpOptions): Promise<void> {
       say(
         tookMs === undefined
           ? `  ${what}`
-          : `  ${what.padEnd(20)} ${(tookMs / 1000).toFixed(1).padStart(5)} s`,
+          : `  ${what.padEnd(22)} ${(tookMs / 1000).toFixed(1).padStart(5)} s`,
       ),
     onFailure: (error) => failed.abort(error),
   });
