@@ -154,6 +154,7 @@ async function main(): Promise<never> {
         log,
         topicRefreshMs: 1_000,
         commitIntervalMs: 500,
+        maxWaitMs: 100,
         maxBytesPerPartition: 2_097_152,
       }),
       sink: createClickHouseSink(client),

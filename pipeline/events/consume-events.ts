@@ -63,6 +63,8 @@ export interface ConsumeOptions {
 
 const TOPIC_REFRESH_MS = 1_000;
 const COMMIT_INTERVAL_MS = 500;
+/** An idle reader asks this often. */
+const MAX_WAIT_MS = 1_000;
 const MAX_BYTES = 1024 * 1024;
 
 /**
@@ -122,6 +124,7 @@ export async function consumeEvents(options: ConsumeOptions): Promise<void> {
     log,
     topicRefreshMs: TOPIC_REFRESH_MS,
     commitIntervalMs: COMMIT_INTERVAL_MS,
+    maxWaitMs: MAX_WAIT_MS,
     maxBytesPerPartition: MAX_BYTES,
   });
   try {

@@ -19,12 +19,12 @@ export interface KafkaSourceOptions {
   readonly topicRefreshMs: number;
   /** How often acknowledged offsets are committed, in milliseconds. */
   readonly commitIntervalMs: number;
+  /** How long the broker waits for a record, in milliseconds; when there is one it answers at once. */
+  readonly maxWaitMs: number;
   /** Most bytes of one partition in one answer of the broker. */
   readonly maxBytesPerPartition: number;
 }
 
-/** The broker answers at once when there is a record; this bounds how long it waits for one. */
-const MAX_WAIT_MS = 100;
 /** Batches of how many partitions are handed over side by side; they only ever queue rows. */
 const PARTITIONS_AT_ONCE = 16;
 /** After this long a killed process is missed and its partitions go to another. */
@@ -42,7 +42,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
   const admin: Admin = kafka.admin();
   const consumer: Consumer = kafka.consumer({
     groupId: options.groupId,
-    maxWaitTimeInMs: MAX_WAIT_MS,
+    maxWaitTimeInMs: options.maxWaitMs,
     minBytes: 1,
     maxBytesPerPartition: options.maxBytesPerPartition,
     maxBytes: 4 * options.maxBytesPerPartition,

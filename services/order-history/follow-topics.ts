@@ -8,7 +8,10 @@ import { groupOf, schemaOf, type Generation, type Generations } from './generati
 import { projection } from './projection.ts';
 import type { Freshness } from './freshness.ts';
 
-const LOOK_MS = 500;
+/** How often generations are looked at. */
+const LOOK_MS = 1_000;
+/** How often positions are compared: each time asks the broker about every topic. */
+const COMPARE_MS = 2_000;
 
 /**
  * Keeps every generation that is not retired up with the topics, lets one that has been built take
@@ -62,7 +65,7 @@ export async function followTopics(options: {
       } catch (error) {
         if (!stop.aborted) log.debug({ reason: describeError(error) }, 'freshness is not known');
       }
-      await delay(LOOK_MS, undefined, { signal: stop }).catch(() => undefined);
+      await delay(COMPARE_MS, undefined, { signal: stop }).catch(() => undefined);
     }
   };
 
