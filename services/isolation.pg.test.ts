@@ -6,7 +6,7 @@ import {
   type TestDatabase,
 } from '../pipeline/testing/postgres-server.ts';
 
-const names = ['users', 'catalog', 'inventory', 'orders', 'payments'] as const;
+const names = ['users', 'catalog', 'inventory', 'orders', 'payments', 'order_history'] as const;
 
 const servers = new Map<string, PostgresServer>();
 const databases = new Map<string, TestDatabase>();

@@ -18,7 +18,7 @@ import type { z } from 'zod';
 /** What a service does with one type of another service's events. */
 export interface Subscription {
   readonly topic: string;
-  /** Decodes, checks and applies, in a transaction. */
+  /** What the reader needs of the payload. */
   readonly payload: z.ZodType;
   apply(event: DomainEvent, transaction: Queryable): Promise<void>;
 }

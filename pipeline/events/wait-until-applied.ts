@@ -3,12 +3,13 @@ import { waitUntilConsumed } from '../source/group-progress.ts';
 import { createKafka } from '../source/kafka-client.ts';
 import type { EventBroker, Subscription } from './consume-events.ts';
 
+/** After this long topics are listed anew: some may have been added since. */
 const DEADLINE_MS = 600_000;
 
 /**
  * Waits until a group has applied everything that the topics hold at the time of the call.
  *
- * @throws TributaryError `BROKER_UNAVAILABLE`, `DEADLINE_EXCEEDED`; the abort reason
+ * @throws TributaryError `BROKER_UNAVAILABLE`; the abort reason
  */
 export async function waitUntilApplied(
   broker: EventBroker,

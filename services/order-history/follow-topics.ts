@@ -76,14 +76,20 @@ export async function followTopics(options: {
       for (const generation of active) {
         if (followed.has(generation.number)) continue;
         const stop = new AbortController();
-        const done = follow(generation, AbortSignal.any([signal, stop.signal]));
+        const done = follow(generation, AbortSignal.any([signal, stop.signal]))
+          .catch((error: unknown) => {
+            log.warn({ reason: describeError(error) }, 'a read model is followed anew');
+          })
+          .finally(() => {
+            stop.abort();
+            followed.delete(generation.number);
+          });
         followed.set(generation.number, { stop, done });
       }
       for (const [number, { stop, done }] of followed) {
         if (active.some((generation) => generation.number === number)) continue;
         stop.abort();
         await done;
-        followed.delete(number);
       }
       await generations.sweep();
     } catch (error) {

@@ -75,15 +75,20 @@ export class Generations {
     }
   }
 
-  /** Has a generation that is complete answer requests from now on. */
+  /** Has a generation that is complete answer requests from now on; nothing when it does already. */
   async promote(number: number): Promise<void> {
     await this.#database.transaction(async (transaction) => {
+      // Of two processes that see it complete, the second finds it serving, and nothing to do.
+      const building = await transaction.query(
+        `SELECT FROM generations WHERE number = $1 AND state = 'building' FOR UPDATE`,
+        [number],
+      );
+      if (building.length === 0) return;
       await transaction.query(
         `UPDATE generations SET state = 'retired', retired_at = now() WHERE state = 'serving'`,
       );
       await transaction.query(
-        `UPDATE generations SET state = 'serving', served_at = now()
-         WHERE number = $1 AND state = 'building'`,
+        `UPDATE generations SET state = 'serving', served_at = now() WHERE number = $1`,
         [number],
       );
     });

@@ -157,3 +157,12 @@ test('does not show an order of which only later events have come', async () => 
   const filter = { userId: undefined, status: undefined, search: undefined };
   expect(await listHistory(database, number, filter, null, null, 10)).toEqual([]);
 });
+
+test('promotes a generation once, however many processes see it complete', async () => {
+  const generations = new Generations(database);
+  for (let round = 0; round < 5; round += 1) {
+    const { number } = await generations.rebuild();
+    await Promise.all(Array.from({ length: 4 }, async () => generations.promote(number)));
+    expect(await generations.serving()).toMatchObject({ number });
+  }
+});
