@@ -9,6 +9,7 @@ import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import { watchSlots, type SlotLook } from '../../connectors/watch-slots.ts';
+import { watchMarts } from '../../warehouse/marts/watch-marts.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
 import { findSource } from '../catalog/catalog.ts';
@@ -195,9 +196,16 @@ async function main(): Promise<never> {
       log,
       signal,
     });
+    const watchingMarts = watchMarts({
+      client,
+      sources: catalog.sources.map(({ name }) => name),
+      log,
+      signal,
+    });
     await transformer.run(signal);
     await watching;
     await watchingTables;
+    await watchingMarts;
     await freshness.stop();
     await letters.close();
     await client.close();

@@ -8,13 +8,17 @@ import type { QueryJob, Run } from './run-query.ts';
 import { quoteText } from './sql-text.ts';
 import type { Statement } from './statement.ts';
 
+/** Formats that are for whoever watches a query run. Their results tell of a failure themselves. */
+const TELLS_PROGRESS = /WithProgress$/;
+
 type Outcome = { readonly result: ChdbResult } | { readonly error: unknown };
 
 /**
  * Runs a query and sends its result as it comes.
  *
  * The beginning is held back: a query that fails early is answered with its status, and a small
- * result with its summary. When the client goes, the query is cancelled.
+ * result with its summary. A format with progress is not, since progress is only worth something
+ * at once. When the client goes, the query is cancelled.
  *
  * @throws ClickHouseException, or the abort reason
  */
@@ -63,7 +67,11 @@ async function send(
   format: string,
 ): Promise<void> {
   const heldBack: Buffer[] = [];
-  const limit = request.waitsForEnd ? MAX_HELD_BACK_BYTES : HELD_BACK_BYTES;
+  const limit = request.waitsForEnd
+    ? MAX_HELD_BACK_BYTES
+    : TELLS_PROGRESS.test(format)
+      ? 0
+      : HELD_BACK_BYTES;
   let bytes = 0;
   for await (const chunk of reader.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     signal.throwIfAborted();
