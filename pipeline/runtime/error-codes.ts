@@ -29,6 +29,11 @@ export const ERROR_CODES = {
     meaning: 'tributary.yaml has unknown keys, bad values, or two sources of one name.',
     fix: 'Correct each line the message names; editors complete the file through its JSON schema.',
   },
+  DASHBOARD_INVALID: {
+    disposition: 'halt',
+    meaning: 'A file of dashboards/definitions/ has unknown keys, bad values, or a link to nowhere.',
+    fix: 'Correct each line the message names; dashboards/README.md lists what a dashboard has.',
+  },
   PREFLIGHT_FAILED: {
     disposition: 'halt',
     meaning: 'A source database is not ready to be captured.',

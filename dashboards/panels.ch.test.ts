@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadDefinitions } from './definition/load-definitions.ts';
+import { createSampleTables, fillSampleShop, type SampleShop } from './testing/sample-shop.ts';
+import { startPages, type RunningPages } from './testing/running-pages.ts';
+import type { Freshness, PanelData, ProblemDocument } from './wire.ts';
+
+const dashboards = await loadDefinitions();
+let pages: RunningPages;
+let shop: SampleShop;
+
+beforeAll(async () => {
+  pages = await startPages();
+});
+afterAll(async () => pages[Symbol.asyncDispose]());
+
+async function ask<T>(path: string): Promise<{ status: number; body: T }> {
+  const response = await fetch(`${pages.url}/api/dashboards/${path}`);
+  return { status: response.status, body: (await response.json()) as T };
+}
+
+test('before anything has come, a panel says that it waits', async () => {
+  const { status, body } = await ask<ProblemDocument>('overview/panels/orders?range=5m');
+  expect({ status, body }).toMatchObject({ status: 404, body: { waiting: true } });
+});
+
+describe('with the tables of the shop', () => {
+  beforeAll(async () => {
+    await createSampleTables(pages.writer);
+  });
+
+  test.each(
+    dashboards.flatMap((dashboard) =>
+      dashboard.panels.map((panel) => ({ dashboard, panel, name: `${dashboard.id}/${panel.id}` })),
+    ),
+  )('$name answers, empty or not, with the columns of its kind', async ({ dashboard, panel }) => {
+    const { status, body } = await ask<PanelData>(`${dashboard.id}/panels/${panel.id}?range=6h`);
+    expect({ status, body }).toMatchObject({ status: 200 });
+    const names = body.columns.map(({ name }) => name);
+    const wanted = { stat: ['value'], bar: ['label', 'value'], timeseries: ['t'], table: [] }[
+      panel.kind
+    ];
+    expect(names).toEqual(expect.arrayContaining(wanted));
+    // A link that names a column needs it.
+    expect(names).toEqual(expect.arrayContaining(Object.values(panel.link?.variables ?? {})));
+    if (panel.drilldown !== undefined) {
+      const rows = await ask<PanelData>(
+        `${dashboard.id}/panels/${panel.id}/rows?range=6h&at=${Date.now()}&series=paid`,
+      );
+      expect(rows).toMatchObject({ status: 200 });
+    }
+  });
+
+  test.each(
+    dashboards.flatMap(({ id, variables }) => variables.map(({ name }) => `${id}/options/${name}`)),
+  )('%s answers', async (path) => {
+    expect(await ask<string[]>(path)).toMatchObject({ status: 200, body: expect.any(Array) });
+  });
+});
+
+describe('with an hour of the shop', () => {
+  beforeAll(async () => {
+    shop = await fillSampleShop(pages.writer, Date.now());
+  });
+
+  const rows = async (path: string) => (await ask<PanelData>(path)).body.rows;
+
+  test('figures are those of the tables', async () => {
+    expect(await rows('overview/panels/orders?range=6h')).toEqual([[String(shop.orders), '0']]);
+    expect(await rows('overview/panels/customers?range=6h')).toEqual([
+      [String(shop.customers), '0'],
+    ]);
+    const revenue = await rows('orders/panels/revenue?range=6h');
+    expect(Object.fromEntries(revenue.map(([label, value]) => [label, Number(value)]))).toEqual(
+      Object.fromEntries(
+        Object.entries(shop.revenue).map(([currency, cents]) => [currency, cents / 100]),
+      ),
+    );
+    expect(await rows('stock/panels/low')).toEqual([[String(shop.lowStock)]]);
+    expect(await rows('pipeline/panels/dead_letters')).toEqual([[String(shop.openLetters)]]);
+  });
+
+  test('filters and fixed times narrow them; a filter is a value, not SQL', async () => {
+    expect(await rows('orders/panels/revenue?range=6h&currency=USD')).toHaveLength(1);
+    expect(await rows("orders/panels/revenue?range=6h&currency=' OR 1=1 --")).toEqual([]);
+    expect(
+      await rows('overview/panels/orders?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z'),
+    ).toEqual([['0', '0']]);
+  });
+
+  test('the pieces of a chart add up, and the rows behind a piece are its', async () => {
+    const { body } = await ask<PanelData>('overview/panels/orders_over_time?range=6h');
+    const total = body.rows.reduce((sum, row) => sum + Number(row[2]), 0);
+    expect(total).toBe(shop.orders);
+    const [time, series, value] = body.rows[0] ?? [];
+    const behind = await rows(
+      `overview/panels/orders_over_time/rows?range=6h&at=${Date.parse(String(time))}&series=${String(series)}`,
+    );
+    expect(behind).toHaveLength(Number(value));
+  });
+
+  test('freshness is that of the sources behind a page', async () => {
+    const { body } = await ask<Freshness>('sagas/freshness');
+    expect(body.sources).toMatchObject([{ source: 'orders', lagP50Ms: expect.any(Number) }]);
+    expect(body.now - (body.sources[0]?.lastCommittedAt ?? 0)).toBeLessThan(60_000);
+    expect(body.stopped).toBeUndefined();
+  });
+
+  test('who has the same already is told so', async () => {
+    const url = `${pages.url}/api/dashboards/stock/panels/low`;
+    const tag = (await fetch(url)).headers.get('etag') ?? '';
+    expect((await fetch(url, { headers: { 'If-None-Match': tag } })).status).toBe(304);
+  });
+
+  test.each([
+    'overview/panels/nothing',
+    'nothing/panels/orders',
+    'overview/panels/orders/rows',
+    'orders/options/nothing',
+  ])('%s is a problem document', async (path) => {
+    expect(await ask<ProblemDocument>(path)).toMatchObject({
+      status: 404,
+      body: { detail: expect.any(String) },
+    });
+  });
+
+  test.each(['range=2h', 'from=x&to=y', 'from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z'])(
+    '%s is refused',
+    async (query) => {
+      expect(await ask<ProblemDocument>(`overview/panels/orders?${query}`)).toMatchObject({
+        status: 400,
+      });
+    },
+  );
+});

@@ -1,0 +1,111 @@
+import type { Dashboard } from '../definition/definition.ts';
+import type { DashboardAbout } from '../wire.ts';
+import type { Bundle } from './bundle.ts';
+
+/** What all pages have. */
+export interface PageParts {
+  readonly bundle: Bundle;
+  readonly dashboards: readonly Dashboard[];
+  /** Lets the style sheets through that the editor makes. */
+  readonly nonce: string;
+}
+
+/** The page of a dashboard. All it needs but its data is in it, so that it stands at once. */
+export function dashboardPage(parts: PageParts, dashboard: Dashboard): string {
+  return page(parts, {
+    here: `/d/${dashboard.id}`,
+    title: dashboard.title,
+    description: dashboard.description,
+    script: 'dashboard-page.js',
+    data: aboutDashboard(dashboard),
+  });
+}
+
+/** The page to write SQL on. */
+export function sqlPage(parts: PageParts): string {
+  return page(parts, {
+    here: '/sql',
+    title: 'SQL',
+    description: 'Ask the warehouse anything: every table of every service, in one place.',
+    script: 'sql-page.js',
+    data: null,
+  });
+}
+
+function aboutDashboard({
+  id,
+  title,
+  description,
+  range,
+  variables,
+  panels,
+}: Dashboard): DashboardAbout {
+  return {
+    id,
+    title,
+    description,
+    range,
+    variables: variables.map(({ name, label, default: normal }) => ({
+      name,
+      label,
+      default: normal,
+    })),
+    panels: panels.map(({ drilldown, ...panel }) => ({ ...panel, drilldown: drilldown?.title })),
+  };
+}
+
+function page(
+  { bundle, dashboards, nonce }: PageParts,
+  about: { here: string; title: string; description: string; script: string; data: unknown },
+): string {
+  const entries = [
+    ...dashboards.map(({ id, title }) => ({ href: `/d/${id}`, title })),
+    { href: '/sql', title: 'SQL' },
+  ];
+  const menu = entries
+    .map(
+      ({ href, title }) =>
+        `<li><a href="${href}"${href === about.here ? ' aria-current="page"' : ''}>${escape(title)}</a></li>`,
+    )
+    .join('');
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${escape(about.title)} · Tributary</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="${escape(about.description)}">
+<meta name="style-nonce" content="${nonce}">
+<link rel="icon" href="${bundle.address('icon.svg')}" type="image/svg+xml">
+<link rel="stylesheet" href="${bundle.address('style.css')}">
+<script type="module" src="${bundle.address(about.script)}"></script>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the content</a>
+<nav class="menu" aria-label="Pages">
+<a class="brand" href="/"><img src="${bundle.address('icon.svg')}" alt="" width="24" height="24">Tributary</a>
+<ul>${menu}</ul>
+</nav>
+<main id="main" tabindex="-1">
+<header class="page-head">
+<div><h1>${escape(about.title)}</h1><p>${escape(about.description)}</p></div>
+<div id="page-tools"></div>
+</header>
+<div id="page-body"></div>
+</main>
+<script type="application/json" id="page-data">${JSON.stringify(about.data).replaceAll('<', '\\u003c')}</script>
+</body>
+</html>
+`;
+}
+
+function escape(text: string): string {
+  const entities: Record<string, string> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+  };
+  return text.replace(/[&<>"]/g, (letter) => entities[letter] ?? letter);
+}

@@ -1,0 +1,102 @@
+import type { Cell, Unit } from '../wire.ts';
+
+const LOCALE = 'en-GB';
+const THIN_SPACE = '\u202f';
+
+/** A value as a number; undefined when it is none. */
+export function numberOf(cell: Cell | undefined): number | undefined {
+  if (typeof cell === 'number') return cell;
+  if (typeof cell !== 'string' || cell.trim() === '') return undefined;
+  const number = Number(cell);
+  return Number.isFinite(number) ? number : undefined;
+}
+
+/**
+ * A number for people, in its unit.
+ *
+ * @param currency - ISO 4217 code, for unit `money`
+ */
+export function formatNumber(value: number, unit: Unit, currency?: string): string {
+  switch (unit) {
+    case 'money':
+      return formatMoney(value, currency);
+    case 'percent':
+      return plain(value * 100, 1) + THIN_SPACE + '%';
+    case 'ms':
+      return formatDuration(value);
+    case 'bytes':
+      return formatBytes(value);
+    case 'per_second':
+      return plain(value, value < 100 ? 1 : 0) + '/s';
+    case 'count':
+      return plain(value, Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : 2);
+  }
+}
+
+/** A number for an axis, where room is short. */
+export function formatShort(value: number, unit: Unit): string {
+  if (unit === 'money' || unit === 'count' || unit === 'per_second') {
+    return new Intl.NumberFormat(LOCALE, { notation: 'compact', maximumFractionDigits: 1 }).format(
+      value,
+    );
+  }
+  return formatNumber(value, unit);
+}
+
+function plain(value: number, digits: number): string {
+  return new Intl.NumberFormat(LOCALE, { maximumFractionDigits: digits }).format(value);
+}
+
+function formatMoney(value: number, currency: string | undefined): string {
+  if (currency === undefined || !/^[A-Z]{3}$/.test(currency)) return plain(value, 2);
+  return new Intl.NumberFormat(LOCALE, {
+    style: 'currency',
+    currency,
+    currencyDisplay: 'code',
+    minimumFractionDigits: 2,
+  }).format(value);
+}
+
+/** Milliseconds in the unit that fits. */
+export function formatDuration(ms: number): string {
+  if (ms < 1_000) return plain(ms, ms < 10 ? 1 : 0) + THIN_SPACE + 'ms';
+  if (ms < 120_000) return plain(ms / 1_000, ms < 10_000 ? 2 : 1) + THIN_SPACE + 's';
+  if (ms < 7_200_000) return plain(ms / 60_000, 0) + THIN_SPACE + 'min';
+  if (ms < 172_800_000) return plain(ms / 3_600_000, 0) + THIN_SPACE + 'h';
+  return plain(ms / 86_400_000, 0) + THIN_SPACE + 'd';
+}
+
+/** Bytes in the unit that fits, powers of 1,000. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  return plain(bytes / 1_000 ** step, step === 0 ? 0 : 1) + THIN_SPACE + (units[step] ?? 'B');
+}
+
+/** A time in the viewer's zone, to the second. */
+export function formatTime(ms: number): string {
+  return new Intl.DateTimeFormat(LOCALE, {
+    year: 'numeric',
+    month: 'short',
+    day: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  }).format(ms);
+}
+
+/** A time for the tip of a chart: no more than its pieces tell. */
+export function formatBucket(ms: number, bucketSeconds: number): string {
+  return new Intl.DateTimeFormat(LOCALE, {
+    month: 'short',
+    day: 'numeric',
+    ...(bucketSeconds < 86_400 ? { hour: '2-digit', minute: '2-digit' } : {}),
+    ...(bucketSeconds < 60 ? { second: '2-digit' } : {}),
+  }).format(ms);
+}
+
+/** A heading from the name of a column: `order_number` is `Order number`. */
+export function headingOf(column: string): string {
+  const words = column.replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

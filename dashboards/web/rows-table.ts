@@ -1,0 +1,93 @@
+import type { Cell, PanelLink, Rows } from '../wire.ts';
+import { el } from './dom.ts';
+import { headingOf } from './format.ts';
+import { friendlyText, isNumeric, isTime } from './types.ts';
+
+/** Words for states that are worth a colour. */
+const TONES: Readonly<Record<string, string>> = {
+  paid: 'good',
+  completed: 'good',
+  captured: 'good',
+  shipped: 'good',
+  done: 'good',
+  active: 'good',
+  applied: 'good',
+  replayed: 'good',
+  pending: 'busy',
+  running: 'busy',
+  copying: 'busy',
+  pausing: 'busy',
+  authorized: 'busy',
+  compensating: 'busy',
+  held: 'busy',
+  partially_refunded: 'busy',
+  cancelled: 'calm',
+  compensated: 'calm',
+  released: 'calm',
+  refunded: 'calm',
+  closed: 'calm',
+  discarded: 'calm',
+  none: 'calm',
+  abandoned: 'calm',
+  failed: 'bad',
+  stuck: 'bad',
+  open: 'bad',
+  suspended: 'bad',
+};
+const STATE_COLUMNS = new Set(['status', 'state', 'stock', 'payment_status', 'action']);
+
+/** Rows as a table for people. Columns that come too wide scroll within it. */
+export function rowsTable(
+  { columns, rows }: Rows,
+  options: { caption: string; hrefOf?: ((row: readonly Cell[]) => string) | undefined },
+): HTMLElement {
+  const head = el(
+    'tr',
+    {},
+    ...columns.map(({ name, type }) =>
+      el('th', { scope: 'col', class: isNumeric(type) ? 'number' : undefined }, headingOf(name)),
+    ),
+  );
+  const body = rows.map((row) =>
+    el(
+      'tr',
+      {},
+      ...row.map((cell, index) => {
+        const { name, type } = columns[index] ?? { name: '', type: '' };
+        const text = friendlyText(cell, type);
+        const tone = STATE_COLUMNS.has(name) ? TONES[text] : undefined;
+        const low = name === 'is_low' && cell === true;
+        const href = index === 0 ? options.hrefOf?.(row) : undefined;
+        return el(
+          'td',
+          { class: isNumeric(type) ? 'number' : isTime(type) ? 'time' : undefined },
+          href !== undefined
+            ? el('a', { href }, text)
+            : tone !== undefined || low
+              ? el('span', { class: `tag ${low ? 'bad' : (tone ?? '')}` }, text)
+              : text,
+        );
+      }),
+    ),
+  );
+  return el(
+    'div',
+    { class: 'table-scroll', tabindex: 0, role: 'region', 'aria-label': options.caption },
+    el('table', {}, el('thead', {}, head), el('tbody', {}, ...body)),
+  );
+}
+
+/** Where a row leads, by the columns that the link names. */
+export function linkHref(
+  link: PanelLink,
+  valueOf: (column: string) => string | undefined,
+  time: string,
+): string {
+  const query = new URLSearchParams(time);
+  for (const [variable, column] of Object.entries(link.variables)) {
+    const value = valueOf(column);
+    if (value !== undefined) query.set(variable, value);
+  }
+  const text = query.toString();
+  return `/d/${link.dashboard}${text === '' ? '' : `?${text}`}`;
+}
