@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadDefinitions } from './definition/load-definitions.ts';
 import { createSampleTables, fillSampleShop, type SampleShop } from './testing/sample-shop.ts';
 import { startPages, type RunningPages } from './testing/running-pages.ts';
-import type { Freshness, PanelData, ProblemDocument } from './wire.ts';
+import type { Cell, Freshness, PanelData } from './wire.ts';
 
 const dashboards = await loadDefinitions();
 let pages: RunningPages;
@@ -13,13 +13,18 @@ beforeAll(async () => {
 });
 afterAll(async () => pages[Symbol.asyncDispose]());
 
-async function ask<T>(path: string): Promise<{ status: number; body: T }> {
+async function ask(path: string): Promise<{ status: number; body: unknown }> {
   const response = await fetch(`${pages.url}/api/dashboards/${path}`);
-  return { status: response.status, body: (await response.json()) as T };
+  return { status: response.status, body: await response.json() };
+}
+
+async function askPanel(path: string): Promise<{ status: number; body: PanelData }> {
+  const { status, body } = await ask(path);
+  return { status, body: body as PanelData };
 }
 
 test('before anything has come, a panel says that it waits', async () => {
-  const { status, body } = await ask<ProblemDocument>('overview/panels/orders?range=5m');
+  const { status, body } = await ask('overview/panels/orders?range=5m');
   expect({ status, body }).toMatchObject({ status: 404, body: { waiting: true } });
 });
 
@@ -33,7 +38,7 @@ describe('with the tables of the shop', () => {
       dashboard.panels.map((panel) => ({ dashboard, panel, name: `${dashboard.id}/${panel.id}` })),
     ),
   )('$name answers, empty or not, with the columns of its kind', async ({ dashboard, panel }) => {
-    const { status, body } = await ask<PanelData>(`${dashboard.id}/panels/${panel.id}?range=6h`);
+    const { status, body } = await askPanel(`${dashboard.id}/panels/${panel.id}?range=6h`);
     expect({ status, body }).toMatchObject({ status: 200 });
     const names = body.columns.map(({ name }) => name);
     const wanted = { stat: ['value'], bar: ['label', 'value'], timeseries: ['t'], table: [] }[
@@ -43,7 +48,7 @@ describe('with the tables of the shop', () => {
     // A link that names a column needs it.
     expect(names).toEqual(expect.arrayContaining(Object.values(panel.link?.variables ?? {})));
     if (panel.drilldown !== undefined) {
-      const rows = await ask<PanelData>(
+      const rows = await askPanel(
         `${dashboard.id}/panels/${panel.id}/rows?range=6h&at=${Date.now()}&series=paid`,
       );
       expect(rows).toMatchObject({ status: 200 });
@@ -53,7 +58,7 @@ describe('with the tables of the shop', () => {
   test.each(
     dashboards.flatMap(({ id, variables }) => variables.map(({ name }) => `${id}/options/${name}`)),
   )('%s answers', async (path) => {
-    expect(await ask<string[]>(path)).toMatchObject({ status: 200, body: expect.any(Array) });
+    expect(await ask(path)).toMatchObject({ status: 200, body: expect.any(Array) });
   });
 });
 
@@ -62,7 +67,7 @@ describe('with an hour of the shop', () => {
     shop = await fillSampleShop(pages.writer, Date.now());
   });
 
-  const rows = async (path: string) => (await ask<PanelData>(path)).body.rows;
+  const rows = async (path: string) => (await askPanel(path)).body.rows;
 
   test('figures are those of the tables', async () => {
     expect(await rows('overview/panels/orders?range=6h')).toEqual([[String(shop.orders), '0']]);
@@ -88,18 +93,18 @@ describe('with an hour of the shop', () => {
   });
 
   test('the pieces of a chart add up, and the rows behind a piece are its', async () => {
-    const { body } = await ask<PanelData>('overview/panels/orders_over_time?range=6h');
+    const { body } = await askPanel('overview/panels/orders_over_time?range=6h');
     const total = body.rows.reduce((sum, row) => sum + Number(row[2]), 0);
     expect(total).toBe(shop.orders);
     const [time, series, value] = body.rows[0] ?? [];
     const behind = await rows(
-      `overview/panels/orders_over_time/rows?range=6h&at=${Date.parse(String(time))}&series=${String(series)}`,
+      `overview/panels/orders_over_time/rows?range=6h&at=${Date.parse(textOf(time))}&series=${textOf(series)}`,
     );
     expect(behind).toHaveLength(Number(value));
   });
 
   test('freshness is that of the sources behind a page', async () => {
-    const { body } = await ask<Freshness>('sagas/freshness');
+    const body = (await ask('sagas/freshness')).body as Freshness;
     expect(body.sources).toMatchObject([{ source: 'orders', lagP50Ms: expect.any(Number) }]);
     expect(body.now - (body.sources[0]?.lastCommittedAt ?? 0)).toBeLessThan(60_000);
     expect(body.stopped).toBeUndefined();
@@ -117,7 +122,7 @@ describe('with an hour of the shop', () => {
     'overview/panels/orders/rows',
     'orders/options/nothing',
   ])('%s is a problem document', async (path) => {
-    expect(await ask<ProblemDocument>(path)).toMatchObject({
+    expect(await ask(path)).toMatchObject({
       status: 404,
       body: { detail: expect.any(String) },
     });
@@ -126,9 +131,11 @@ describe('with an hour of the shop', () => {
   test.each(['range=2h', 'from=x&to=y', 'from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z'])(
     '%s is refused',
     async (query) => {
-      expect(await ask<ProblemDocument>(`overview/panels/orders?${query}`)).toMatchObject({
+      expect(await ask(`overview/panels/orders?${query}`)).toMatchObject({
         status: 400,
       });
     },
   );
 });
+
+const textOf = (cell: Cell | undefined) => (typeof cell === 'string' ? cell : JSON.stringify(cell));

@@ -74,6 +74,23 @@ export function transformerProcess(
   );
 }
 
+/** The pages over the warehouse. */
+export function dashboardsProcess(settings: LocalSettings): ProcessSpec {
+  const port = portOf(settings, 'dashboards');
+  return nodeProcess(
+    settings,
+    'dashboards',
+    'dashboards/server/main.ts',
+    {
+      DASHBOARDS_PORT: String(port),
+      CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
+      PIPELINE_HEALTH_URL: `http://127.0.0.1:${portOf(settings, 'transformer')}/health`,
+      CONNECT_URL: `http://127.0.0.1:${portOf(settings, 'connect')}`,
+    },
+    { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`) },
+  );
+}
+
 /** Services that read the events of others. */
 export const EVENT_READERS: readonly ShopDatabase[] = ['orders', READ_MODEL];
 

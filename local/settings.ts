@@ -41,6 +41,7 @@ const PORTS = {
   'service-gateway': 13006,
   'service-order-history': 13007,
   transformer: 19464,
+  dashboards: 13080,
 } as const;
 
 /** What listens on a port. */

@@ -5,6 +5,7 @@ import { connectProcess } from './connect.ts';
 import { acceptsConnections } from './health.ts';
 import { kafkaProcess } from './kafka.ts';
 import {
+  dashboardsProcess,
   gatewayProcess,
   shopServiceProcess,
   trafficProcess,
@@ -114,7 +115,9 @@ export class Stack {
     );
     const connectors = all([connect, registry, ...services]).then(() => this.#connect(signal));
     const gateway = shop ? [run(gatewayProcess(settings))] : [];
-    await all([connectors, transformer, ...services, ...gateway]);
+    // With nothing to show yet they say so; they are there as long as anything is.
+    const dashboards = warehouse.then(() => run(dashboardsProcess(settings)));
+    await all([connectors, transformer, dashboards, ...services, ...gateway]);
     if (traffic !== undefined) await run(trafficProcess(settings, traffic));
   }
 
@@ -173,7 +176,7 @@ export class Stack {
 
 /** Reverse order of dependence: nobody loses what it needs before it has stopped itself. */
 const STOP_LAYERS = [
-  /^traffic$/,
+  /^(traffic|dashboards)$/,
   /^service-/,
   /^transformer$/,
   /^connect$/,
@@ -252,6 +255,7 @@ async function checkPorts(settings: LocalSettings, shop: boolean): Promise<void>
     'connect',
     'warehouse',
     'transformer',
+    'dashboards',
   ];
   const ofShop = SHOP_DATABASES.flatMap((service): PortName[] => [
     `postgres-${service}`,

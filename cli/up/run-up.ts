@@ -201,6 +201,7 @@ function welcome(settings: LocalSettings, shop: boolean): string {
   );
   return [
     '',
+    `  dashboards    http://127.0.0.1:${portOf(settings, 'dashboards')}  (and a page to write SQL on)`,
     `  warehouse     ${CLICKHOUSE_URL}  (ClickHouse over HTTP; user analyst may read)`,
     `  pipeline      http://127.0.0.1:${portOf(settings, 'transformer')}/metrics`,
     `  connect       ${CONNECT_URL}`,

@@ -77,7 +77,7 @@ export function dashboardRoutes(dashboards: readonly Dashboard[], parts: Freshne
     const range = rangeOf(new URLSearchParams(), dashboard);
     const read = async (signal: AbortSignal) => {
       const { rows } = await queryPanel(client, variable.options, { range, variables: {} }, signal);
-      return rows.map(([value]) => String(value));
+      return rows.flatMap(([value]) => (typeof value === 'string' ? [value] : []));
     };
     response.json(
       await problemsOf(() =>

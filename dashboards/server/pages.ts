@@ -84,8 +84,10 @@ function page(
 <body>
 <a class="skip" href="#main">Skip to the content</a>
 <nav class="menu" aria-label="Pages">
+<div class="menu-inner">
 <a class="brand" href="/"><img src="${bundle.address('icon.svg')}" alt="" width="24" height="24">Tributary</a>
 <ul>${menu}</ul>
+</div>
 </nav>
 <main id="main" tabindex="-1">
 <header class="page-head">

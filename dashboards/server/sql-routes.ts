@@ -127,6 +127,7 @@ async function start(
         output_format_json_quote_64bit_integers: 1,
         output_format_json_quote_decimals: 1,
         output_format_json_quote_denormals: 1,
+        output_format_decimal_trailing_zeros: 1,
       },
     });
     return { stream, format: String(headers['x-clickhouse-format'] ?? format) };

@@ -15,7 +15,7 @@ export interface TimeRange {
 
 /** Lengths of pieces that people think in, in seconds. */
 const BUCKETS = [1, 5, 10, 30, 60, 300, 900, 1_800, 3_600, 10_800, 21_600, 86_400];
-const MOST_BUCKETS = 120;
+const MOST_BUCKETS = 100;
 const LONGEST_MS = 3_660 * 86_400_000;
 const FIRST_MS = Date.UTC(1970, 0, 2);
 

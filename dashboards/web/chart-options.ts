@@ -1,13 +1,17 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import type { PanelAbout, PanelData } from '../wire.ts';
 import { el } from './dom.ts';
-import { formatBucket, formatNumber, formatShort } from './format.ts';
+import { formatBucket, formatNumber, formatShort, formatTick } from './format.ts';
 import type { Bar, Series } from './shape.ts';
 import { coloursOf, type Theme } from './theme.ts';
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 /** From this many pieces on a line reads better than bars. */
 const MOST_BARS = 130;
+
+/** Bars that fill a panel, and the room of each when there are fewer. */
+const FULL_BARS = 7;
+const BAR_PX = 32;
 
 type Look = Pick<PanelAbout, 'unit' | 'stack' | 'thresholds' | 'gaps'>;
 
@@ -47,6 +51,7 @@ export function timeOption(
         fontFamily: FONT,
         fontSize: 11,
         hideOverlap: true,
+        formatter: (value: number) => formatTick(value, to - from),
         showMinLabel: false,
         showMaxLabel: false,
       },
@@ -80,7 +85,8 @@ export function timeOption(
       id: name,
       name,
       type: isBars ? 'bar' : 'line',
-      data: points,
+      // A line would fall at its end, because the last piece of time is not over yet.
+      data: isBars || isOver(points.at(-1)?.[0], bucketSeconds, to) ? points : points.slice(0, -1),
       color: colours[index],
       ...(look.stack ? { stack: 'all' } : {}),
       ...(isBars ? { barCategoryGap: '18%', barMaxWidth: 28 } : {}),
@@ -100,6 +106,10 @@ export function timeOption(
   };
 }
 
+function isOver(begin: number | undefined, bucketSeconds: number, to: number): boolean {
+  return begin === undefined || begin + bucketSeconds * 1000 <= to;
+}
+
 /** Bars beside their names, the first on top. */
 export function barOption(
   bars: readonly Bar[],
@@ -113,7 +123,14 @@ export function barOption(
     look.unit === 'money' ? name || label : undefined;
   return {
     ...base(theme, isSplit),
-    grid: { left: 4, right: 64, top: isSplit ? 30 : 6, bottom: 4, outerBoundsMode: 'same' },
+    grid: {
+      left: 4,
+      right: 64,
+      top: isSplit ? 30 : 6,
+      // A few bars stand together instead of filling the panel.
+      ...(bars.length < FULL_BARS ? { height: bars.length * BAR_PX } : { bottom: 4 }),
+      outerBoundsMode: 'same',
+    },
     xAxis: {
       ...valueAxis(look, theme),
       type: 'value',

@@ -8,7 +8,7 @@ import { createPanel } from './panel.ts';
 
 /** Puts the page of a dashboard together and keeps it up to date. */
 function start(): void {
-  const dashboard = pageData<DashboardAbout>();
+  const dashboard = pageData() as DashboardAbout;
   let view = readView(location.search, dashboard);
   const panels = dashboard.panels.map((about) => createPanel(dashboard, about, view));
   const freshness = createFreshness(dashboard.id);

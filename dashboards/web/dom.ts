@@ -32,8 +32,8 @@ export function byId(id: string): HTMLElement {
 }
 
 /** The data that the server put into the page. */
-export function pageData<T>(): T {
-  return JSON.parse(byId('page-data').textContent) as T;
+export function pageData(): unknown {
+  return JSON.parse(byId('page-data').textContent);
 }
 
 /** A switch of several choices, of which one holds. */

@@ -29,6 +29,7 @@ export function formatNumber(value: number, unit: Unit, currency?: string): stri
     case 'per_second':
       return plain(value, value < 100 ? 1 : 0) + '/s';
     case 'count':
+    default:
       return plain(value, Number.isInteger(value) || Math.abs(value) >= 100 ? 0 : 2);
   }
 }
@@ -64,6 +65,22 @@ export function formatDuration(ms: number): string {
   if (ms < 7_200_000) return plain(ms / 60_000, 0) + THIN_SPACE + 'min';
   if (ms < 172_800_000) return plain(ms / 3_600_000, 0) + THIN_SPACE + 'h';
   return plain(ms / 86_400_000, 0) + THIN_SPACE + 'd';
+}
+
+/** How long ago something was; to the tenth of a second while it is fresh. */
+export function formatAge(ms: number): string {
+  if (ms < 10_000) return (Math.max(ms, 0) / 1_000).toFixed(1) + THIN_SPACE + 's';
+  return ms < 120_000 ? plain(ms / 1_000, 0) + THIN_SPACE + 's' : formatDuration(ms);
+}
+
+/** A time for an axis, by how much of it is shown. */
+export function formatTick(ms: number, spanMs: number): string {
+  return new Intl.DateTimeFormat(
+    LOCALE,
+    spanMs > 2 * 86_400_000
+      ? { month: 'short', day: 'numeric' }
+      : { hour: '2-digit', minute: '2-digit', ...(spanMs < 600_000 ? { second: '2-digit' } : {}) },
+  ).format(ms);
 }
 
 /** Bytes in the unit that fits, powers of 1,000. */

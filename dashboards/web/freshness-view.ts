@@ -1,7 +1,7 @@
 import type { Freshness, SourceFreshness } from '../wire.ts';
 import { ask } from './api.ts';
 import { el } from './dom.ts';
-import { formatDuration, formatTime } from './format.ts';
+import { formatAge, formatDuration, formatTime } from './format.ts';
 
 /** A source that changed within this time counts as changing, in milliseconds. */
 const LIVELY_MS = 15_000;
@@ -71,7 +71,7 @@ export function describe(
 ): { level: 'live' | 'quiet' | 'stopped' | 'unknown'; line: string; alarm?: string } {
   const newest = Math.max(...sources.map(({ lastCommittedAt }) => lastCommittedAt ?? 0), 0);
   const age = now - newest;
-  const ago = `${formatDuration(Math.max(age, 0))} ago`;
+  const ago = `${formatAge(age)} ago`;
   const halted = sources.filter((source) => source.stopped !== undefined);
   if (stopped !== undefined || halted.length > 0) {
     const reasons = [
@@ -99,7 +99,7 @@ function sourceLine(
   const change =
     lastCommittedAt === undefined
       ? 'no change in the last 7 days'
-      : `last change ${formatDuration(Math.max(now - lastCommittedAt, 0))} ago`;
+      : `last change ${formatAge(now - lastCommittedAt)} ago`;
   const lag =
     lagP50Ms === undefined ? '' : `, stored ${formatDuration(lagP50Ms)} after its commit (median)`;
   return el(

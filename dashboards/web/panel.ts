@@ -154,8 +154,8 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
     const at = (name: string) => shown.columns.findIndex((column) => column.name === name);
     table.querySelectorAll('tbody tr').forEach((line, index) => {
       const row = shown.rows[index] ?? [];
-      const time = Date.parse(String(row[at('t')]));
-      const series = String(row[at('series')] ?? '');
+      const time = Date.parse(cellText(row[at('t')] ?? null));
+      const series = cellText(row[at('series')] ?? '');
       const open = el(
         'button',
         {

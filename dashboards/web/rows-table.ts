@@ -1,7 +1,7 @@
 import type { Cell, PanelLink, Rows } from '../wire.ts';
 import { el } from './dom.ts';
 import { headingOf } from './format.ts';
-import { friendlyText, isNumeric, isTime } from './types.ts';
+import { cellText, friendlyText, isName, isNumeric, isTime } from './types.ts';
 
 /** Words for states that are worth a colour. */
 const TONES: Readonly<Record<string, string>> = {
@@ -45,7 +45,11 @@ export function rowsTable(
     'tr',
     {},
     ...columns.map(({ name, type }) =>
-      el('th', { scope: 'col', class: isNumeric(type) ? 'number' : undefined }, headingOf(name)),
+      el(
+        'th',
+        { scope: 'col', class: isNumeric(type) && !isName(name) ? 'number' : undefined },
+        headingOf(name),
+      ),
     ),
   );
   const body = rows.map((row) =>
@@ -54,13 +58,15 @@ export function rowsTable(
       {},
       ...row.map((cell, index) => {
         const { name, type } = columns[index] ?? { name: '', type: '' };
-        const text = friendlyText(cell, type);
+        const text = isName(name) && cell !== null ? cellText(cell) : friendlyText(cell, type);
         const tone = STATE_COLUMNS.has(name) ? TONES[text] : undefined;
         const low = name === 'is_low' && cell === true;
         const href = index === 0 ? options.hrefOf?.(row) : undefined;
         return el(
           'td',
-          { class: isNumeric(type) ? 'number' : isTime(type) ? 'time' : undefined },
+          {
+            class: isNumeric(type) && !isName(name) ? 'number' : isTime(type) ? 'time' : undefined,
+          },
           href !== undefined
             ? el('a', { href }, text)
             : tone !== undefined || low

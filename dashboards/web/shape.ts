@@ -1,6 +1,6 @@
 import type { Cell, PanelData } from '../wire.ts';
 import { numberOf } from './format.ts';
-import { isNumeric } from './types.ts';
+import { cellText, isNumeric } from './types.ts';
 
 /** A line or bar of a chart over time. */
 export interface Series {
@@ -42,8 +42,8 @@ export function seriesOf(data: PanelData, gaps: 'zero' | 'open'): Series[] {
     index !== time && index !== series && isNumeric(type) ? [{ name, index }] : [],
   );
   for (const row of data.rows) {
-    const t = Date.parse(String(row[time]));
-    if (series !== -1) put(String(row[series]), t, row[value]);
+    const t = Date.parse(cellText(row[time] ?? null));
+    if (series !== -1) put(cellText(row[series] ?? null), t, row[value]);
     else for (const { name, index } of wide) put(name, t, row[index]);
   }
   const pieces = piecesOf(data);
@@ -74,9 +74,9 @@ export function barsOf(data: PanelData): { bars: Bar[]; series: string[] } {
   for (const row of data.rows) {
     const number = numberOf(row[value]);
     if (number === undefined) continue;
-    const name = series === -1 ? '' : String(row[series]);
+    const name = series === -1 ? '' : cellText(row[series] ?? null);
     names.add(name);
-    const key = String(row[label]);
+    const key = cellText(row[label] ?? null);
     bars.set(key, (bars.get(key) ?? new Map<string, number>()).set(name, number));
   }
   return {
@@ -93,6 +93,8 @@ export function statsOf(data: PanelData): Stat[] {
     const number = numberOf(row[value]);
     if (number === undefined) return [];
     const before = numberOf(row[previous]);
-    return [{ label: label === -1 ? '' : String(row[label]), value: number, previous: before }];
+    return [
+      { label: label === -1 ? '' : cellText(row[label] ?? null), value: number, previous: before },
+    ];
   });
 }

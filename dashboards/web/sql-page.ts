@@ -10,7 +10,7 @@ import { parametersOf, runSql } from './run-sql.ts';
 import { schemaTree } from './schema-tree.ts';
 import { barsOf } from './shape.ts';
 import { createEditor } from './sql-editor.ts';
-import { isTime, plainType } from './types.ts';
+import { cellText, isTime, plainType } from './types.ts';
 import { readTheme } from './theme.ts';
 
 const FIRST_QUERY = `SELECT o.order_number, o.total, o.currency, u.name, u.email
@@ -243,11 +243,7 @@ function start(): void {
     const isUtc =
       !isTime(grid.columns[chosen.time]?.type ?? '') ||
       /'UTC'/.test(plainType(grid.columns[chosen.time]?.type ?? ''));
-    const times = grid.rows.map((row) =>
-      Date.parse(
-        `${String(row[chosen.time]).replace(' ', 'T')}${isUtc && String(row[chosen.time]).includes(' ') ? 'Z' : ''}`,
-      ),
-    );
+    const times = grid.rows.map((row) => timeOf(cellText(row[chosen.time] ?? null), isUtc));
     const series = chosen.values.map((index) => ({
       name: grid.columns[index]?.name ?? '',
       points: grid.rows
@@ -427,6 +423,11 @@ function start(): void {
   renderSchema();
   if (address.has('sql')) void run();
   else editor.focus();
+}
+
+/** A time as ClickHouse writes it, in milliseconds since 1970. */
+function timeOf(text: string, isUtc: boolean): number {
+  return Date.parse(text.replace(' ', 'T') + (isUtc && text.includes(' ') ? 'Z' : ''));
 }
 
 function rowsText(rows: number): string {

@@ -12,6 +12,11 @@ export function isNumeric(type: string): boolean {
   return /^(U?Int|Float|Decimal|BFloat)/.test(plainType(type));
 }
 
+/** Whether a column names things: its numbers are read, not compared. */
+export function isName(column: string): boolean {
+  return /(^|_)(id|number|offset|partition)$/.test(column);
+}
+
 /** Whether values of a type are points in time. */
 export function isTime(type: string): boolean {
   return plainType(type).startsWith('DateTime');
@@ -35,7 +40,7 @@ export function friendlyText(cell: Cell, type: string): string {
     const digits = Number(/, (\d+)\)$/.exec(plainType(type))?.[1] ?? 2);
     return grouped(digits > 4 ? cell : Number(cell).toFixed(digits));
   }
-  return cellText(cell);
+  return isNumeric(type) ? grouped(cellText(cell)) : cellText(cell);
 }
 
 /** Puts separators between thousands without touching a digit. */
