@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPages, type RunningPages } from './testing/running-pages.ts';
 import type { ProblemDocument, Schema, SqlLine } from './wire.ts';
@@ -230,11 +231,10 @@ describe('other pages and names', () => {
   });
 
   test('a name that was made to point here is refused', async () => {
-    const { request } = await import('node:http');
     const asked = request(`${pages.url}/api/sql/schema`, {
       headers: { host: 'evil.example' },
     }).end();
-    const [response] = (await once(asked, 'response')) as [import('node:http').IncomingMessage];
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
     response.resume();
     expect(response.statusCode).toBe(403);
   });

@@ -80,6 +80,27 @@ const LOOK = EditorView.theme({
   '.cm-placeholder': { color: 'var(--muted)' },
 });
 
+/**
+ * Text that is typed over a selection goes past the browser: Chromium would keep the look of what
+ * was there by a style in the element, which the policy of the page refuses with an error.
+ */
+const TYPE_OVER = EditorView.domEventHandlers({
+  beforeinput: (event, view) => {
+    const { from, to, empty } = view.state.selection.main;
+    const text = event.data;
+    if (event.inputType !== 'insertText' || text === null || empty) return false;
+    event.preventDefault();
+    const insert = () =>
+      view.state.update(view.state.replaceSelection(text), {
+        userEvent: 'input.type',
+        scrollIntoView: true,
+      });
+    const handlers = view.state.facet(EditorView.inputHandler);
+    if (!handlers.some((handle) => handle(view, from, to, text, insert))) view.dispatch(insert());
+    return true;
+  },
+});
+
 /** The editor of the SQL page. */
 export interface SqlEditor {
   text(): string;
@@ -125,6 +146,7 @@ export function createEditor(
         syntaxHighlighting(HIGHLIGHT),
         LOOK,
         EditorView.lineWrapping,
+        TYPE_OVER,
         EditorView.contentAttributes.of({ 'aria-label': 'SQL', spellcheck: 'false' }),
         EditorView.updateListener.of(({ docChanged }) => {
           if (docChanged) options.onChange();

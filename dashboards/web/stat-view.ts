@@ -27,7 +27,7 @@ export function statView(
       const href = hrefOf(label);
       return el(
         'div',
-        { class: 'stat' },
+        { class: 'figure' },
         href === undefined
           ? number
           : el('a', { href, 'aria-label': `${about.title}: ${number.textContent}` }, number),
