@@ -227,6 +227,7 @@ describe('SQL', () => {
     await page.waitForFunction(
       `/^Cancelled/.test(document.querySelector('.run-status').textContent)`,
     );
+    expect(await text('.toolbar button:disabled')).toContain('Cancel');
   });
 
   test('a result is drawn as a chart, and downloaded', async () => {

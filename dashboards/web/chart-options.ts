@@ -12,8 +12,12 @@ const MOST_BARS = 130;
 /** Bars that fill a panel, and the room of each when there are fewer. */
 const FULL_BARS = 7;
 const BAR_PX = 32;
+/** Columns from which on a panel has room for long names. */
+const WIDE = 5;
 
-type Look = Pick<PanelAbout, 'unit' | 'stack' | 'thresholds' | 'gaps'>;
+type Look = Pick<PanelAbout, 'unit' | 'stack' | 'thresholds' | 'gaps'> & {
+  readonly width?: number;
+};
 
 interface TipItem {
   readonly color: string;
@@ -110,6 +114,12 @@ function isOver(begin: number | undefined, bucketSeconds: number, to: number): b
   return begin === undefined || begin + bucketSeconds * 1000 <= to;
 }
 
+/** Height that bars need in pixels, up to that of a panel. */
+export function barsHeight(bars: number, hasLegend: boolean): number {
+  const least = FULL_BARS * BAR_PX;
+  return Math.min(Math.max(bars * BAR_PX + (hasLegend ? 40 : 16), least / 2), least + 12);
+}
+
 /** Bars beside their names, the first on top. */
 export function barOption(
   bars: readonly Bar[],
@@ -147,7 +157,7 @@ export function barOption(
         color: theme.text,
         fontFamily: FONT,
         fontSize: 12,
-        width: 130,
+        width: (look.width ?? 0) >= WIDE ? 210 : 130,
         overflow: 'truncate',
       },
     },

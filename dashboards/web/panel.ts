@@ -2,7 +2,7 @@ import type { Cell, DashboardAbout, PanelAbout, PanelData } from '../wire.ts';
 import { viewQuery, type View } from './address.ts';
 import { ApiError, ask } from './api.ts';
 import { createChart, type Chart, type ChosenPoint } from './chart.ts';
-import { barOption, timeOption } from './chart-options.ts';
+import { barOption, barsHeight, timeOption } from './chart-options.ts';
 import { el } from './dom.ts';
 import { openDrilldown } from './drilldown.ts';
 import { linkHref, rowsTable } from './rows-table.ts';
@@ -88,6 +88,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
   }
 
   function replace(content: HTMLElement): void {
+    body.style.height = '';
     chart?.dispose();
     chart = undefined;
     const scroll = body.querySelector('.table-scroll')?.scrollTop ?? 0;
@@ -114,6 +115,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
       chart.draw(() => timeOption(series, shown, about, readTheme()));
     } else {
       const { bars, series } = barsOf(shown);
+      body.style.height = `${barsHeight(bars.length, series.length > 1)}px`;
       box?.setAttribute(
         'aria-label',
         `Bars of ${about.title}: ${bars.map(({ label }) => label).join(', ')}. The table shows their numbers.`,

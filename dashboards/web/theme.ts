@@ -23,6 +23,8 @@ const BY_MEANING: Readonly<Record<string, string>> = {
   receipt: '--c-paid',
   shipped: '--c-shipped',
   shipment: '--c-shipped',
+  reservation: '--c-pending',
+  adjustment: '--c-refunded',
   cancelled: '--c-cancelled',
   compensated: '--c-cancelled',
   closed: '--c-cancelled',

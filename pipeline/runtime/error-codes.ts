@@ -31,7 +31,8 @@ export const ERROR_CODES = {
   },
   DASHBOARD_INVALID: {
     disposition: 'halt',
-    meaning: 'A file of dashboards/definitions/ has unknown keys, bad values, or a link to nowhere.',
+    meaning:
+      'A file of dashboards/definitions/ has unknown keys, bad values, or a link to nowhere.',
     fix: 'Correct each line the message names; dashboards/README.md lists what a dashboard has.',
   },
   PREFLIGHT_FAILED: {
