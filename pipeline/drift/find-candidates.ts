@@ -1,10 +1,12 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { CopiedField, DriftRule } from '../catalog/drift-rule.ts';
-import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteText } from '../sink/identifier.ts';
 import type { Key } from '../verify/key-range.ts';
 import {
   columnOf,
+  keyTexts,
+  lookAt,
+  textOf,
   type StoredColumn,
   type WarehouseSide,
   type WarehouseSides,
@@ -46,7 +48,7 @@ export async function readPositions(
   client: ClickHouseClient,
   side: WarehouseSide,
 ): Promise<Positions> {
-  const rows = await select<{ partition: number; version: string }>(
+  const rows = await lookAt<{ partition: number; version: string }>(
     client,
     `SELECT _partition AS partition, toString(max(_version)) AS version FROM ${side.current}
      GROUP BY _partition`,
@@ -65,7 +67,7 @@ export async function countCopies(
   rule: DriftRule,
   { copy }: WarehouseSides,
 ): Promise<number> {
-  const [row] = await select<{ count: string }>(
+  const [row] = await lookAt<{ count: string }>(
     client,
     `SELECT toString(count()) AS count FROM ${copy.current} FINAL WHERE ${inScope(rule, copy)}`,
   );
@@ -94,7 +96,7 @@ export async function findCandidates(
       ...(rule.complete ? [lacking(rule, sides, changed, slice)] : []),
     ];
     for (const query of queries) {
-      const rows = await select<Candidate>(client, `${query} LIMIT ${limit + 1}`);
+      const rows = await lookAt<Candidate>(client, `${query} LIMIT ${limit + 1}`);
       found.push(...rows);
     }
   }
@@ -107,7 +109,7 @@ interface Slice {
 }
 
 async function countParts(client: ClickHouseClient, owner: WarehouseSide): Promise<number> {
-  const [row] = await select<{ count: string }>(
+  const [row] = await lookAt<{ count: string }>(
     client,
     `SELECT toString(count()) AS count FROM ${owner.current}`,
   );
@@ -268,14 +270,6 @@ function normalized(text: string, { normalize }: CopiedField): string {
   }, text);
 }
 
-function textOf({ stored }: StoredColumn): string {
-  return `toString(${stored})`;
-}
-
-function keyTexts(key: readonly StoredColumn[]): string {
-  return `[${key.map((column) => `assumeNotNull(${textOf(column)})`).join(', ')}]`;
-}
-
 function tuple(parts: readonly string[]): string {
   return `(${parts.join(', ')})`;
 }
@@ -288,24 +282,4 @@ function sliceOf(
   if (slice === undefined) return '';
   const hash = `cityHash64(${links.map((link) => link[side]).join(', ')})`;
   return ` AND ${hash} % ${slice.parts} = ${slice.part}`;
-}
-
-/** Keeps a look within bounds, whatever the table holds; heavy joins go to disk. */
-const BOUNDS = {
-  max_memory_usage: '900000000',
-  max_bytes_before_external_group_by: '300000000',
-  join_algorithm: 'hash',
-} as const;
-
-async function select<T>(client: ClickHouseClient, query: string): Promise<T[]> {
-  try {
-    const result = await client.query({
-      query,
-      format: 'JSONEachRow',
-      clickhouse_settings: BOUNDS,
-    });
-    return await result.json<T>();
-  } catch (error) {
-    throw sinkError(error, 'looking for drift');
-  }
 }

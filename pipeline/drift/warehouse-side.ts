@@ -5,7 +5,7 @@ import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName } from '../sink/identifier.ts';
 import { CHANGES, CURRENT } from '../sink/table-ddl.ts';
 import { relationName, storedNames } from '../transform/table-plan.ts';
-import { withoutWrappers } from '../verify/canonical-text.ts';
+import { canonicalText, withoutWrappers } from '../verify/canonical-text.ts';
 
 /** A column of one side of a rule, as the warehouse stores it. */
 export interface StoredColumn {
@@ -89,9 +89,51 @@ export function columnOf(side: WarehouseSide, name: string): StoredColumn {
   return column;
 }
 
+/** SQL of the text of a column that the source prints as well, so that it can be looked up there. */
+export function textOf({ stored, type }: StoredColumn): string {
+  const text = canonicalText(type, { name: '' });
+  return text === undefined ? `toString(${stored})` : text.clickhouse(stored);
+}
+
+/** SQL of the array of a key's texts. */
+export function keyTexts(key: readonly StoredColumn[]): string {
+  return `[${key.map((column) => `assumeNotNull(${textOf(column)})`).join(', ')}]`;
+}
+
 /** A table for messages. */
 export function tableText({ source, schema, table }: CapturedTable): string {
   return `${source}.${schema === 'public' ? '' : `${schema}.`}${table}`;
+}
+
+/** Keeps a look within bounds, whatever the tables hold. */
+const BOUNDS = {
+  max_memory_usage: '900000000',
+  max_bytes_before_external_group_by: '300000000',
+  join_algorithm: 'hash',
+} as const;
+
+/** Room for a statement beside what is looked up, in bytes. */
+const STATEMENT_BYTES = 1_048_576;
+
+/**
+ * Asks the warehouse.
+ *
+ * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
+ */
+export async function lookAt<T>(client: ClickHouseClient, query: string): Promise<T[]> {
+  try {
+    const result = await client.query({
+      query,
+      format: 'JSONEachRow',
+      clickhouse_settings: {
+        ...BOUNDS,
+        max_query_size: String(query.length * 4 + STATEMENT_BYTES),
+      },
+    });
+    return await result.json<T>();
+  } catch (error) {
+    throw sinkError(error, 'looking for drift');
+  }
 }
 
 async function readSide(
