@@ -2,7 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { TributaryError } from '#runtime/errors.ts';
 import type { CapturedTable, DriftRule } from '../catalog/drift-rule.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
-import { quoteName } from '../sink/identifier.ts';
+import { quoteName, quoteText } from '../sink/identifier.ts';
 import { CHANGES, CURRENT } from '../sink/table-ddl.ts';
 import { relationName, storedNames } from '../transform/table-plan.ts';
 import { canonicalText, withoutWrappers } from '../verify/canonical-text.ts';
@@ -141,16 +141,42 @@ async function readSide(
   rule: DriftRule,
   table: CapturedTable,
 ): Promise<WarehouseSide> {
+  const side = await findSide(client, table);
+  if (side !== undefined) return side;
+  throw broken(rule, `the warehouse has no table ${tableText(table)} yet`);
+}
+
+/** All tables of sources that the warehouse holds. */
+export async function listSides(
+  client: ClickHouseClient,
+  sources: readonly string[],
+): Promise<WarehouseSide[]> {
+  const tables = await lookAt<CapturedTable>(
+    client,
+    `SELECT source, table_schema AS schema, table_name AS table FROM ops.source_tables FINAL
+     WHERE is_gone = 0 AND source IN (${sources.map(quoteText).join(', ')})
+     ORDER BY source, schema, table`,
+  );
+  const sides: WarehouseSide[] = [];
+  for (const table of tables) {
+    const side = await findSide(client, table);
+    if (side !== undefined) sides.push(side);
+  }
+  return sides;
+}
+
+async function findSide(
+  client: ClickHouseClient,
+  table: CapturedTable,
+): Promise<WarehouseSide | undefined> {
   const relation = relationName(table.schema, table.table);
   const storage = `${table.source}__${relation}`;
   const views = await columnsOf(client, table.source, relation);
   const stored = await columnsOf(client, CURRENT, storage);
-  if (views.length === 0 || stored.length === 0) {
-    throw broken(rule, `the warehouse has no table ${tableText(table)} yet`);
-  }
+  if (views.length === 0 || stored.length === 0) return undefined;
   const byName = new Map(stored.map((column) => [column.name, column]));
   const columns = new Map<string, StoredColumn>();
-  for (const [name, storedName] of storedNames(views.map(({ name }) => name))) {
+  for (const [name, storedName] of storedNames(views.map((view) => view.name))) {
     const column = byName.get(storedName);
     // A column that answers to a second name is there under its first.
     if (column === undefined) continue;

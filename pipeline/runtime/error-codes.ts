@@ -113,6 +113,11 @@ export const ERROR_CODES = {
     meaning: 'A rule of the drift monitor does not fit the tables it is about.',
     fix: 'Correct the rule under `drift:` in tributary.yaml; columns are called as they are in the warehouse.',
   },
+  ALERT_FAILED: {
+    disposition: 'retry',
+    meaning: 'A receiver of alerts does not answer, or refuses what it is told.',
+    fix: 'Correct its url under `alerts:` in tributary.yaml; the alert is in ops.drift_alerts.',
+  },
   REPAIR_REFUSED: {
     disposition: 'halt',
     meaning: "A repair could not be asked for, or the owner's service did not do it.",
