@@ -56,8 +56,8 @@ export function describeFindings(
   const shown = findings
     .slice(0, limit)
     .map((finding) => describeFinding(finding, valuesOf(finding)));
-  const rest = findings.length - shown.length;
-  return [...shown, ...(rest > 0 ? [`and ${rest} more (--limit)`] : [])].join('\n');
+  const hasMore = findings.length > shown.length;
+  return [...shown, ...(hasMore ? [`and more (--limit)`] : [])].join('\n');
 }
 
 function describeFinding(finding: Finding, values: ShownValues | undefined): string {

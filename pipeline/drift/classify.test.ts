@@ -93,6 +93,20 @@ describe('a field', () => {
     });
   });
 
+  test('that was not filled in at once misses an update all the same', () => {
+    expect(field(history([11, null]), owner)).toMatchObject({
+      kind: 'missed update',
+      missed: owner[0],
+    });
+    expect(field(history([11, null], [21, 'b']), owner)).toMatchObject({ missed: owner[2] });
+    // A transaction may write a row more than once.
+    const steps = history([11, 'x'], [11, 'y'], [11, 'a']).map((one) => ({
+      ...one,
+      transaction: 5,
+    }));
+    expect(field(steps, owner)).toMatchObject({ kind: 'missed update', missed: owner[1] });
+  });
+
   test('of an owner who went back to an older value missed that', () => {
     const back = history([10, 'a'], [20, 'b'], [30, 'a']);
     expect(field(history([11, 'a'], [40, 'b']), back)).toMatchObject({

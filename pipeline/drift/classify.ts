@@ -156,6 +156,14 @@ function different(comparison: Comparison, valueOf: (texts: Texts) => string | n
   const isOld = ({ since }: Span) =>
     begin !== undefined && (since === undefined || since <= begin + allowedStalenessMs);
   const recent = ours.filter((span) => !isOld(span));
+  // A copy that was never filled in missed whatever told of the owner.
+  if (ours.every(({ value }) => value === null)) {
+    return {
+      kind: 'missed update',
+      ...known,
+      missed: begin === undefined ? theirs[0]?.change : undefined,
+    };
+  }
   const had = lastWith(theirs, mine);
   if (had !== undefined && follows(recent, theirs)) {
     return { kind: 'missed update', ...known, missed: theirs[had + 1]?.change };
@@ -169,7 +177,9 @@ function different(comparison: Comparison, valueOf: (texts: Texts) => string | n
 /** Whether a copy had no value that its owner had not had before, in the owner's order. */
 function follows(ours: readonly Span[], theirs: readonly Span[]): boolean {
   let place = 0;
-  return ours.every(({ value }) => {
+  return ours.every(({ value }, index) => {
+    // Not filled in yet, or made anew.
+    if ((value === null || value === undefined) && index < ours.length - 1) return true;
     while (place < theirs.length && theirs[place]?.value !== value) place += 1;
     place += 1;
     return place <= theirs.length;

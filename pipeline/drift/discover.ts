@@ -118,7 +118,7 @@ async function followingFields(
 ): Promise<FieldEvidence[]> {
   const [key] = owner.key;
   if (key === undefined) return [];
-  const ofCopy = comparable(copy, [reference.name]);
+  const ofCopy = comparable(copy, [reference.name, ...copy.key.map(({ name }) => name)]);
   const ofOwner = comparable(owner, [key.name]);
   const texts = (columns: readonly StoredColumn[]) =>
     `[${columns.map((column) => `toNullable(${textOf(column)})`).join(', ')}]`;

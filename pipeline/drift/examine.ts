@@ -45,11 +45,8 @@ interface KnownRows {
   readonly histories: ReadonlyMap<string, History>;
 }
 
-/** A row of the copy at its source, taken apart. */
-interface CopyRow {
-  readonly owner: Key;
-  readonly fields: Texts;
-}
+/** A row of the copy at its source, taken apart; or one that the rule is not about. */
+type CopyRow = { readonly owner: Key; readonly fields: Texts } | 'out of scope';
 
 /**
  * Looks candidates up at their sources, the copies first, and judges them.
@@ -67,7 +64,9 @@ export async function examine(
   const copies = await reach(readCopies(examiner, copyKeys));
   const pairs = candidates.map(({ copy, owner }) => {
     const row = copies.rows?.get(keyId(copy));
-    return { copy, owner: row?.owner ?? owner, fields: row?.fields };
+    return row === undefined || row === 'out of scope'
+      ? { copy, owner, fields: undefined, isOutOfScope: row !== undefined }
+      : { copy, owner: row.owner, fields: row.fields, isOutOfScope: false };
   });
   const ownerKeys = [...new Map(pairs.map(({ owner }) => [keyId(owner), owner])).values()];
   const owners = await reach(readOwners(examiner, ownerKeys));
@@ -86,7 +85,9 @@ export async function examine(
       const history = side.histories.get(id) ?? [];
       return { now: unconfirmed === undefined ? atSource : stored, stored, history };
     };
-    const copy = stateOf(known.copies, copyId, pair.fields);
+    const copyState = stateOf(known.copies, copyId, pair.fields);
+    // That the warehouse has it as well is as it should be.
+    const copy = pair.isOutOfScope ? { ...copyState, stored: undefined } : copyState;
     const owner = stateOf(known.owners, ownerId, owners.rows?.rows.get(ownerId));
     const state = digest(JSON.stringify([ownerId, copy.now ?? 0, owner.now ?? 0]));
     const seen = examiner.seen.get(copyId);
@@ -134,16 +135,16 @@ async function readCopies(
     (await rowsAtSource(client, warehouse, source, rule.copy, columns))(keys),
   );
   return new Map(
-    [...rows].flatMap(([id, texts]): [string, CopyRow][] => {
+    [...rows].map(([id, texts]): [string, CopyRow] => {
       const owner = texts.slice(fields.length, fields.length + references.length);
       const scope = texts.slice(fields.length + references.length);
       const inScope = wanted.every((column, index) =>
         rule.where.get(column)?.includes(scope[index] ?? null),
       );
-      // A copy that refers to nobody, or that the rule is not about, counts as not there.
+      // Nor is it about a copy that refers to nobody.
       return inScope && isKey(owner)
-        ? [[id, { owner, fields: texts.slice(0, fields.length) }]]
-        : [];
+        ? [id, { owner, fields: texts.slice(0, fields.length) }]
+        : [id, 'out of scope'];
     }),
   );
 }

@@ -28,12 +28,11 @@ export interface MonitorParts {
 
 /** Looks at all rules in turn, again and again, until it is told to stop. */
 export async function runMonitor(parts: MonitorParts, signal: AbortSignal): Promise<void> {
-  const sweptAt = new Map<string, number>();
-  const writtenAt = new Map<string, number>();
+  const memory: Memory = { sweptAt: new Map(), writtenAt: new Map(), problems: new Map() };
   while (!signal.aborted) {
     for (const watch of parts.watches) {
       if (signal.aborted) return;
-      await turn(parts, watch, { sweptAt, writtenAt }, signal);
+      await turn(parts, watch, memory, signal);
     }
     await parts.alerting.deliver();
     try {
@@ -44,20 +43,29 @@ export async function runMonitor(parts: MonitorParts, signal: AbortSignal): Prom
   }
 }
 
+/** What is remembered between two rounds, by rule. */
+interface Memory {
+  /** Times in milliseconds since 1970. */
+  readonly sweptAt: Map<string, number>;
+  readonly writtenAt: Map<string, number>;
+  /** Why the round before failed. */
+  readonly problems: Map<string, string>;
+}
+
 async function turn(
   { store, alerting, metrics, log }: MonitorParts,
   watch: RuleWatch,
-  times: { sweptAt: Map<string, number>; writtenAt: Map<string, number> },
+  memory: Memory,
   signal: AbortSignal,
 ): Promise<void> {
   const { rule } = watch;
   const lookedAt = Date.now();
-  const isSweep = lookedAt - (times.sweptAt.get(rule.name) ?? 0) >= SWEEP_EVERY_MS;
+  const isSweep = lookedAt - (memory.sweptAt.get(rule.name) ?? 0) >= SWEEP_EVERY_MS;
   let round: Round;
   try {
     const result = await watch.round(isSweep ? 'sweep' : 'changes');
     ({ round } = result);
-    if (round.kind === 'sweep') times.sweptAt.set(rule.name, lookedAt);
+    if (round.kind === 'sweep') memory.sweptAt.set(rule.name, lookedAt);
     // What was found is not found again as new, so it has to be written, however long that takes.
     await retry(() => store.writeFindings(result.changed), {
       policy: UNTIL_STOPPED,
@@ -70,20 +78,24 @@ async function turn(
       copies: watch.copies,
     });
     metrics.rounds.inc({ rule: rule.name, result: 'done' });
+    memory.problems.delete(rule.name);
   } catch (error) {
     if (isAbort(error)) return;
     const reason = describeError(error);
-    log.warn({ rule: rule.name, code: messageCode(error), reason }, 'rule not looked at');
+    // A rule may have to wait for its tables: that is said once.
+    const level = memory.problems.get(rule.name) === reason ? 'debug' : 'warn';
+    log[level]({ rule: rule.name, code: messageCode(error), reason }, 'rule not looked at');
+    memory.problems.set(rule.name, reason);
     metrics.rounds.inc({ rule: rule.name, result: 'failed' });
     round = failedRound(rule.name, isSweep ? 'sweep' : 'changes', lookedAt, reason);
   }
   measure(metrics, watch, round);
   const isQuiet =
     round.kind === 'changes' && round.opened + round.healed + round.open + round.waiting === 0;
-  if (isQuiet && lookedAt - (times.writtenAt.get(rule.name) ?? 0) < QUIET_EVERY_MS) return;
+  if (isQuiet && lookedAt - (memory.writtenAt.get(rule.name) ?? 0) < QUIET_EVERY_MS) return;
   try {
     await store.writeRounds([round]);
-    times.writtenAt.set(rule.name, lookedAt);
+    memory.writtenAt.set(rule.name, lookedAt);
   } catch (error) {
     log.warn({ rule: rule.name, reason: describeError(error) }, 'round not written');
   }

@@ -33,12 +33,16 @@ export interface Span {
  */
 export function spansOf(history: History, valueOf: (texts: Texts) => string | null): Span[] {
   const spans: Span[] = [];
-  for (const change of history) {
+  for (const [place, change] of history.entries()) {
+    // What a transaction left is what others saw of it.
+    const next = history[place + 1];
+    if (change.transaction !== 0 && next?.transaction === change.transaction) continue;
     const value = change.texts === undefined ? undefined : valueOf(change.texts);
     const last = spans.at(-1);
     if (last !== undefined && last.value === value) continue;
     // What comes first is where the row began, or else where the log did.
-    const isKnown = last !== undefined || change.op === 'insert';
+    const isKnown =
+      last !== undefined || history.slice(0, place + 1).some(({ op }) => op === 'insert');
     spans.push({ value, change, since: isKnown ? change.at : undefined });
   }
   return spans;
