@@ -183,7 +183,7 @@ function linksOf(rule: DriftRule, { owner, copy }: WarehouseSides): Link[] {
   return rule.reference.map((pair) => {
     const [from, to] = [columnOf(copy, pair.copy), columnOf(owner, pair.owner)];
     const join = (column: StoredColumn) =>
-      from.type === to.type ? `assumeNotNull(${column.stored})` : textOf(column);
+      `assumeNotNull(${from.type === to.type ? column.stored : textOf(column)})`;
     return { copy: from, owner: to, copyJoin: join(from), ownerJoin: join(to) };
   });
 }

@@ -11,11 +11,11 @@ import type { RuleWatch } from './rule-watch.ts';
 import type { DriftStore } from './store.ts';
 
 /** Pause between two rounds, in milliseconds. */
-export const ROUND_PAUSE_MS = 5_000;
+const ROUND_PAUSE_MS = 5_000;
 /** All copies of a rule are looked at so often; between that, those that were written. */
-export const SWEEP_EVERY_MS = 600_000;
+const SWEEP_EVERY_MS = 600_000;
 /** A round in which nothing happened is written at most so often. */
-const QUIET_EVERY_MS = 60_000;
+export const QUIET_EVERY_MS = 60_000;
 
 /** What the monitor stands on. */
 export interface MonitorParts {

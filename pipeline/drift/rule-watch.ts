@@ -20,7 +20,6 @@ import { readSides, type WarehouseSides } from './warehouse-side.ts';
 const MOST_FINDINGS = 10_000;
 /** Open findings looked at again in a round: services answer for few rows at a time. */
 const REVISITED = 400;
-/** How long the warehouse may differ from a source before the two are compared for certain. */
 const PATIENCE_MS = 30_000;
 /** `seen_at` of a finding is written at most so often. */
 const SEEN_EVERY_MS = 60_000;
@@ -30,6 +29,8 @@ export type WatchParts = Pick<Examiner, 'catalog' | 'warehouse'> & {
   readonly rule: DriftRule;
   /** Makes sure that the warehouse holds what its sources do. */
   readonly catchUpWith: CatchUpWith | undefined;
+  /** How long the warehouse may differ from a source before the two are compared for certain. */
+  readonly patienceMs?: number;
 };
 
 /** A copy of which nothing certain can be said yet. */
@@ -197,10 +198,10 @@ export class RuleWatch {
     sides: WarehouseSides,
     examined: readonly Examined[],
   ): Promise<ReadonlySet<string>> {
-    const { catchUpWith } = this.#parts;
+    const { catchUpWith, patienceMs = PATIENCE_MS } = this.#parts;
     const patient = examined.filter((one) => {
       const seen = this.#seen.get(keyId(one.copy));
-      const isOld = seen?.state === one.state && one.readAt - seen.since >= PATIENCE_MS;
+      const isOld = seen?.state === one.state && one.readAt - seen.since >= patienceMs;
       return isOld && differsInWarehouse(one) && !this.#isPipeline(keyId(one.copy));
     });
     if (patient.length === 0 || catchUpWith === undefined) return new Set();
