@@ -13,6 +13,8 @@ interface Message {
   readonly healedAt: number | undefined;
 }
 
+/** How long an alert waits while more and more is found. */
+const LONGEST_GROWTH_MS = 60_000;
 /** Messages kept for a receiver that does not answer. */
 const MOST_WAITING = 1_000;
 
@@ -26,6 +28,8 @@ export class Alerting {
   readonly #circumstances: (rule: DriftRule, at: number) => Promise<string[]>;
   readonly #log: Logger;
   readonly #standing: Map<string, StandingAlert>;
+  /** Rules whose thresholds are passed, and how much was found when that was last looked at. */
+  readonly #growing = new Map<string, { since: number; findings: number }>();
   #messages: Message[] = [];
 
   constructor(parts: {
@@ -51,7 +55,10 @@ export class Alerting {
   async update(rule: DriftRule, standing: Standing): Promise<void> {
     const alert = this.#standing.get(rule.name);
     const isOver = standing.open.length === 0;
-    if (alert === undefined && isAlarming(rule, standing)) await this.#raise(rule, standing);
+    if (!isAlarming(rule, standing)) this.#growing.delete(rule.name);
+    else if (alert === undefined && !this.#grows(rule, standing)) {
+      await this.#raise(rule, standing);
+    }
     // Between none and the threshold it stands, so that nobody is told to and fro.
     if (alert !== undefined && isOver) await this.#heal(alert);
   }
@@ -78,6 +85,14 @@ export class Alerting {
       this.#messages.push(message);
     }
     this.#messages.splice(0, this.#messages.length - MOST_WAITING);
+  }
+
+  /** Whether more is found with each look: an alert waits for the end of that, but not for long. */
+  #grows({ name }: DriftRule, { open }: Standing): boolean {
+    const before = this.#growing.get(name);
+    const since = before?.since ?? Date.now();
+    this.#growing.set(name, { since, findings: open.length });
+    return open.length > (before?.findings ?? 0) && Date.now() - since < LONGEST_GROWTH_MS;
   }
 
   async #raise(rule: DriftRule, standing: Standing): Promise<void> {

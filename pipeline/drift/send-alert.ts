@@ -3,6 +3,8 @@ import type { AlertTarget } from '../catalog/drift-rule.ts';
 import type { StandingAlert } from './store.ts';
 
 const TIMEOUT_MS = 10_000;
+/** How long Alertmanager takes an alert to stand, unless it is told before that it is over. */
+const STANDS_MS = 30 * 86_400_000;
 
 /**
  * Tells a webhook of an alert.
@@ -58,7 +60,8 @@ export function alertmanager(alert: StandingAlert, healedAt: number | undefined)
           : { description: alert.circumstances.join('\n') }),
       },
       startsAt: new Date(alert.raisedAt).toISOString(),
-      ...(healedAt === undefined ? {} : { endsAt: new Date(healedAt).toISOString() }),
+      // Alertmanager takes an alert for over that is not told again; this one is told once.
+      endsAt: new Date(healedAt ?? alert.raisedAt + STANDS_MS).toISOString(),
     },
   ];
 }
