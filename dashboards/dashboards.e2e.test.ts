@@ -75,11 +75,13 @@ async function open(path: string, look: (typeof LOOKS)[number] = LOOKS[0]): Prom
   await page.goto(url + path);
 }
 
-/** Waits until every panel has had its first answer. */
+/** Waits until every panel has had its first answer, and none waits for a table any more. */
 async function settled(): Promise<void> {
   await page.waitForFunction(
     `document.querySelectorAll('.panel').length > 0 &&
-     [...document.querySelectorAll('.panel')].every((panel) => panel.dataset.state !== 'loading')`,
+     [...document.querySelectorAll('.panel')].every(
+       ({ dataset }) => dataset.state !== 'loading' && dataset.state !== 'waiting')`,
+    { timeout: SOURCE_DEADLINE_MS },
   );
 }
 

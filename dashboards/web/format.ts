@@ -90,10 +90,11 @@ export function formatBytes(bytes: number): string {
   return plain(bytes / 1_000 ** step, step === 0 ? 0 : 1) + THIN_SPACE + (units[step] ?? 'B');
 }
 
-/** A time in the viewer's zone, to the second. */
+/** A time in the viewer's zone, to the second; the year only when it is not this one. */
 export function formatTime(ms: number): string {
+  const isThisYear = new Date(ms).getFullYear() === new Date().getFullYear();
   return new Intl.DateTimeFormat(LOCALE, {
-    year: 'numeric',
+    ...(isThisYear ? {} : { year: 'numeric' }),
     month: 'short',
     day: 'numeric',
     hour: '2-digit',
@@ -112,8 +113,11 @@ export function formatBucket(ms: number, bucketSeconds: number): string {
   }).format(ms);
 }
 
-/** A heading from the name of a column: `order_number` is `Order number`. */
+/** Headings that a name does not give. */
+const HEADINGS: Readonly<Record<string, string>> = { t: 'Time', sku: 'SKU' };
+
+/** A heading from the name of a column: `order_number` is `Order number`, `lag_ms` is `Lag (ms)`. */
 export function headingOf(column: string): string {
-  const words = column.replaceAll('_', ' ');
+  const words = HEADINGS[column] ?? column.replaceAll('_', ' ').replace(/ ms$/, ' (ms)');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -24,6 +24,8 @@ export function statView(
         formatNumber(value, about.unit, label),
         level === undefined ? null : el('span', { class: 'visually-hidden' }, ` (${level})`),
       );
+      // A number is never cut: one with many digits gets smaller ones.
+      number.style.setProperty('--digits', String(number.textContent.length));
       const href = hrefOf(label);
       return el(
         'div',
