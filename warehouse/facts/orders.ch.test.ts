@@ -174,6 +174,7 @@ test('after any changes, in any order, merged or not, the fact is what its table
 
 test('refreshers that run at once do not undo one another', async () => {
   await freshTables();
+  await refreshFact(client, ORDERS_FACT);
   const batches = fc.sample(fc.array(changes, { minLength: 2, maxLength: 15 }), {
     numRuns: ROUNDS,
     seed: 8,

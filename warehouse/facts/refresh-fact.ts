@@ -46,7 +46,7 @@ export async function refreshFact(client: ClickHouseClient, fact: Fact): Promise
   const version = [...state.blocks.values()].reduce((sum, block) => sum + block, 0n);
   const known = position?.identity === state.identity ? position : undefined;
   if (known !== undefined && known.version >= version) return { done: 'nothing' };
-  if (known === undefined) await makeAnew(client, fact);
+  if (known === undefined) await makeTable(client, fact, position !== undefined);
   const keys =
     known === undefined ? undefined : await touchedKeys(client, fact, known.blocks, state.blocks);
   if (keys === undefined) {
@@ -86,12 +86,18 @@ async function compute(
   );
 }
 
-/** Rows of an earlier definition, or of tables that are gone, are of no use. */
-async function makeAnew(client: ClickHouseClient, fact: Fact): Promise<void> {
-  for (const query of [
-    `CREATE DATABASE IF NOT EXISTS facts COMMENT 'What marts are made of; read the marts instead'`,
+/**
+ * @param isOutdated - there is one of an earlier definition or of tables that are gone, whose rows
+ * are of no use. Another process that is at work on it fails, and tries again.
+ */
+async function makeTable(client: ClickHouseClient, fact: Fact, isOutdated: boolean): Promise<void> {
+  const remove = [
     `DROP TABLE IF EXISTS facts.${fact.name}`,
     `ALTER TABLE ops.fact_positions DELETE WHERE fact = '${fact.name}' SETTINGS mutations_sync = 1`,
+  ];
+  for (const query of [
+    `CREATE DATABASE IF NOT EXISTS facts COMMENT 'What marts are made of; read the marts instead'`,
+    ...(isOutdated ? remove : []),
     fact.table,
   ]) {
     await client.command({ query });

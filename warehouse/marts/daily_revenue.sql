@@ -14,20 +14,22 @@ CREATE OR REPLACE VIEW marts.daily_revenue
 AS
 SELECT
     toDate(settled_at) AS day,
-    line.1 AS product_id,
-    argMax(line.2, tuple(settled_at, order_id)) AS product_name,
+    product_id,
+    argMax(name, tuple(settled_at, order_id)) AS product_name,
     ifNull(buyer_country, 'unknown') AS country,
-    order_currency AS currency,
+    paid_in AS currency,
     uniqExact(order_id) AS orders,
-    sum(line.3) AS items,
-    sum(line.4) AS revenue
+    sum(pieces) AS items,
+    sum(amount) AS revenue
 FROM
 (
     -- Other names: in WHERE an alias hides the column of the same name, and this one is never NULL.
     SELECT
-        order_id, buyer_country, toString(currency) AS order_currency, assumeNotNull(paid_at) AS settled_at,
-        arrayJoin(arrayZip(line_products, line_names, line_quantities, line_totals)) AS line
+        order_id, buyer_country, toString(currency) AS paid_in, assumeNotNull(paid_at) AS settled_at,
+        product AS product_id, name, pieces, amount
     FROM facts.orders FINAL
+    ARRAY JOIN
+        line_products AS product, line_names AS name, line_quantities AS pieces, line_totals AS amount
     WHERE isNotNull(paid_at)
 )
 GROUP BY day, product_id, country, currency

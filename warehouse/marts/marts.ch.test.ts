@@ -10,7 +10,14 @@ import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
 import { FACTS } from './watch-marts.ts';
 
-const ALL = ['customers', 'daily_revenue', 'orders', 'saga_outcomes', 'stock_levels'];
+const ALL = [
+  'customers',
+  'daily_revenue',
+  'order_lines',
+  'orders',
+  'saga_outcomes',
+  'stock_levels',
+];
 const log = createLogger('test', 'silent');
 const applied: AppliedMarts = new Map();
 
