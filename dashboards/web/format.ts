@@ -62,7 +62,7 @@ function formatMoney(value: number, currency: string | undefined): string {
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return plain(ms, ms < 10 ? 1 : 0) + THIN_SPACE + 'ms';
   if (ms < 120_000) return plain(ms / 1_000, ms < 10_000 ? 2 : 1) + THIN_SPACE + 's';
-  if (ms < 7_200_000) return plain(ms / 60_000, 0) + THIN_SPACE + 'min';
+  if (ms < 7_200_000) return plain(ms / 60_000, ms < 600_000 ? 1 : 0) + THIN_SPACE + 'min';
   if (ms < 172_800_000) return plain(ms / 3_600_000, 0) + THIN_SPACE + 'h';
   return plain(ms / 86_400_000, 0) + THIN_SPACE + 'd';
 }

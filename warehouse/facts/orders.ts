@@ -94,6 +94,14 @@ function everOf(table: string, block: string): string {
     WHERE isNotNull(order_id) AND id IN (SELECT id FROM current.${table} WHERE _block_number > ${block})`;
 }
 
+/**
+ * Rows of orders in a table with a key of its own. Keys are looked up first, in all versions: the
+ * newest version of each row in the table need not be found only to leave most of them out.
+ */
+function belongingTo(table: string, scope: Scope): string {
+  return `id IN (SELECT id FROM current.${table} WHERE ${scope('order_id')}) AND ${scope('order_id')}`;
+}
+
 function rows(scope: Scope): string {
   return `SELECT
     o.id, o.order_number, o.placed_at, o.status, o.currency, o.total,
@@ -135,7 +143,7 @@ function rows(scope: Scope): string {
       CAST(if(isNull(best.6) OR best.2 = 'failed', 0, best.4), 'Decimal(12, 2)') AS captured,
       best.5 AS refunded
     FROM payments.payments
-    WHERE ${scope('order_id')}
+    WHERE ${belongingTo('payments__payments', scope)}
     GROUP BY order_id
   ) AS p ON p.order_id = o.id
   LEFT JOIN
@@ -153,6 +161,6 @@ function rows(scope: Scope): string {
       reason AS saga_reason,
       if(isNull(ended_at), NULL, dateDiff('millisecond', created_at, ended_at)) AS saga_duration_ms
     FROM orders.sagas
-    WHERE kind = 'place-order' AND ${scope('order_id')}
+    WHERE kind = 'place-order' AND ${belongingTo('orders__sagas', scope)}
   ) AS s ON s.order_id = o.id`;
 }
