@@ -11,13 +11,14 @@ import {
   type DrainResult,
 } from './drain.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
+import { measureMarts, type MartsResult } from './marts.ts';
 import { median } from './quantiles.ts';
 import { measureShop, type ShopResult } from './shop.ts';
 import { measureVerify, type VerifyResult } from './verify.ts';
 
 /*
  * npm run bench                 all
- * npm run bench -- freshness    or drain, or verify, or shop
+ * npm run bench -- freshness    or drain, or verify, or shop, or marts
  * npm run bench -- --quick      fewer rows and seconds, for use while developing
  */
 const { values, positionals } = parseArgs({
@@ -26,8 +27,22 @@ const { values, positionals } = parseArgs({
 });
 const wants = (name: string) => positionals.length === 0 || positionals.includes(name);
 const size = values.quick
-  ? { seconds: 5, warmUpSeconds: 5, backlog: 100_000, rounds: 1, verifyRows: 100_000 }
-  : { seconds: 20, warmUpSeconds: 60, backlog: 500_000, rounds: 3, verifyRows: 1_000_000 };
+  ? {
+      seconds: 5,
+      warmUpSeconds: 5,
+      backlog: 100_000,
+      rounds: 1,
+      verifyRows: 100_000,
+      orders: 200_000,
+    }
+  : {
+      seconds: 20,
+      warmUpSeconds: 60,
+      backlog: 500_000,
+      rounds: 3,
+      verifyRows: 1_000_000,
+      orders: 10_000_000,
+    };
 const RATES = [1, 100, 1_000];
 const ORDER_RATES = [5, 20, 50, 200];
 const WARM_UP_SECONDS = 3;
@@ -52,8 +67,19 @@ if (wants('shop')) {
     ),
   );
 }
+let marts: MartsResult | undefined;
+if (wants('marts')) {
+  console.log(`marts: every panel's query, ${size.orders.toLocaleString('en-US')} orders`);
+  marts = await measureMarts(size.orders, (text) => console.log(text));
+  console.log(
+    `  computed as a whole in ${marts.wholeSeconds.toFixed(1)} s, brought up to 100 changed orders in ${marts.refreshMs.toFixed(0)} ms`,
+  );
+  for (const { panel, range, ms } of marts.panels.toSorted((a, b) => b.ms - a.ms)) {
+    console.log(`  ${panel.padEnd(28)}  ${range.padStart(3)}  ${ms.toFixed(0).padStart(6)} ms`);
+  }
+}
 if (!wants('freshness') && !wants('drain')) {
-  await keepResults({ verified, shop });
+  await keepResults({ verified, shop, marts });
   process.exit(0);
 }
 
@@ -112,7 +138,7 @@ if (wants('drain')) {
   );
 }
 
-await keepResults({ freshness, drains, verified, shop });
+await keepResults({ freshness, drains, verified, shop, marts });
 
 async function keepResults(results: object): Promise<void> {
   const folder = new URL('../.tributary/bench-results/', import.meta.url);

@@ -1,7 +1,7 @@
 import { Secret } from '#runtime/config.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadDefinitions } from '../dashboards/definition/load-definitions.ts';
-import { RANGES } from '../dashboards/definition/definition.ts';
+import type { RANGES } from '../dashboards/definition/definition.ts';
 import { queryPanel } from '../dashboards/server/panel-query.ts';
 import { parseTimeRange } from '../dashboards/server/time-range.ts';
 import { connectAnalyst } from '../dashboards/server/analyst-client.ts';
