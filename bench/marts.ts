@@ -7,10 +7,9 @@ import { parseTimeRange } from '../dashboards/server/time-range.ts';
 import { connectAnalyst } from '../dashboards/server/analyst-client.ts';
 import { connectWarehouse, type Warehouse } from '../pipeline/sink/clickhouse-client.ts';
 import { createShopTables } from '../pipeline/testing/shop-tables.ts';
-import { ORDERS_FACT } from '../warehouse/facts/orders.ts';
-import { refreshFact } from '../warehouse/facts/refresh-fact.ts';
 import { applyMarts } from '../warehouse/marts/apply-marts.ts';
 import { readMartFiles } from '../warehouse/marts/mart-files.ts';
+import { refreshFacts } from '../warehouse/marts/watch-marts.ts';
 import { migrate } from '../warehouse/migrate.ts';
 import { startEmbeddedWarehouse } from '../warehouse/testing/embedded-server.ts';
 import { median } from './quantiles.ts';
@@ -65,14 +64,14 @@ export async function measureMarts(
       say(`  ${(begin + Math.min(AT_ONCE, orders - begin)).toLocaleString('en-US')} orders`);
     }
     const began = performance.now();
-    await refreshFact(writer, ORDERS_FACT);
+    await refreshFacts(writer);
     const wholeSeconds = (performance.now() - began) / 1_000;
     await applyMarts(writer, await readMartFiles(), { applied: new Map(), log });
     const refreshes: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       await change(writer, round, orders);
       const start = performance.now();
-      await refreshFact(writer, ORDERS_FACT);
+      await refreshFacts(writer);
       refreshes.push(performance.now() - start);
     }
     const panels: PanelResult[] = [];

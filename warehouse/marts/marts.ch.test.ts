@@ -3,12 +3,11 @@ import { Secret } from '#runtime/config.ts';
 import { createLogger } from '#runtime/log.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createShopTables, insertShopRows } from '../../pipeline/testing/shop-tables.ts';
-import { refreshFact } from '../facts/refresh-fact.ts';
 import { migrate } from '../migrate.ts';
 import { startEmbeddedWarehouse, type EmbeddedWarehouse } from '../testing/embedded-server.ts';
 import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
-import { FACTS } from './watch-marts.ts';
+import { refreshFacts } from './watch-marts.ts';
 
 const ALL = [
   'customers',
@@ -55,7 +54,7 @@ async function rows(query: string): Promise<unknown[]> {
 }
 
 async function make(): Promise<string[]> {
-  for (const fact of FACTS) await refreshFact(client, fact);
+  await refreshFacts(client);
   return applyMarts(client, await readMartFiles(), { applied, log });
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from '#runtime/log.ts';
 import type { Fact } from '../facts/fact.ts';
 import { ORDERS_FACT } from '../facts/orders.ts';
 import { refreshFact } from '../facts/refresh-fact.ts';
+import { SAGAS_FACT } from '../facts/sagas.ts';
 import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
 
@@ -15,7 +16,12 @@ const REFRESH_MS = 500;
 const REST_SHARE = 4;
 
 /** Facts that marts read. */
-export const FACTS: readonly Fact[] = [ORDERS_FACT];
+export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT];
+
+/** Brings all facts up to their tables, once. @throws what the client throws */
+export async function refreshFacts(client: ClickHouseClient): Promise<void> {
+  for (const fact of FACTS) await refreshFact(client, fact);
+}
 
 /**
  * Keeps the marts as their tables need them until `signal` aborts. Marts of sources that the
