@@ -169,50 +169,58 @@ async function freshTables(): Promise<void> {
   await createShopTables(client);
 }
 
-test('after any changes, in any order, merged or not, a fact is what its tables say', async () => {
-  await freshTables();
-  await refresh('all');
-  const step = fc.record({
-    batch: fc.array(changes, { minLength: 5, maxLength: 20 }),
-    isMerged: fc.boolean(),
-  });
-  for (const { batch, isMerged } of fc.sample(step, { numRuns: ROUNDS, seed: 7 })) {
-    await store(batch);
-    if (isMerged) {
-      for (const table of new Set(batch.map((one) => one.table))) {
-        await client.command({ query: `OPTIMIZE TABLE current.${table} FINAL` });
+test(
+  'after any changes, in any order, merged or not, a fact is what its tables say',
+  async () => {
+    await freshTables();
+    await refresh('all');
+    const step = fc.record({
+      batch: fc.array(changes, { minLength: 5, maxLength: 20 }),
+      isMerged: fc.boolean(),
+    });
+    for (const { batch, isMerged } of fc.sample(step, { numRuns: ROUNDS, seed: 7 })) {
+      await store(batch);
+      if (isMerged) {
+        for (const table of new Set(batch.map((one) => one.table))) {
+          await client.command({ query: `OPTIMIZE TABLE current.${table} FINAL` });
+        }
       }
+      for (const fact of FACTS) {
+        await refreshFact(client, fact);
+        await expectRight(fact);
+      }
+    }
+    for (const { name } of FACTS) {
+      expect(await answer(`SELECT count() > 1 FROM facts.${name} FINAL`)).toEqual([[1]]);
+    }
+    await refresh('nothing');
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'refreshers that run at once do not undo one another',
+  async () => {
+    await freshTables();
+    await refresh('all');
+    const batches = fc.sample(fc.array(changes, { minLength: 5, maxLength: 20 }), {
+      numRuns: ROUNDS,
+      seed: 8,
+    });
+    for (const batch of batches) {
+      await Promise.all([
+        ...FACTS.map(async (fact) => refreshFact(client, fact)),
+        store(batch),
+        ...FACTS.map(async (fact) => refreshFact(client, fact)),
+      ]);
     }
     for (const fact of FACTS) {
       await refreshFact(client, fact);
       await expectRight(fact);
     }
-  }
-  for (const { name } of FACTS) {
-    expect(await answer(`SELECT count() > 1 FROM facts.${name} FINAL`)).toEqual([[1]]);
-  }
-  await refresh('nothing');
-}, TIMEOUT_MS);
-
-test('refreshers that run at once do not undo one another', async () => {
-  await freshTables();
-  await refresh('all');
-  const batches = fc.sample(fc.array(changes, { minLength: 5, maxLength: 20 }), {
-    numRuns: ROUNDS,
-    seed: 8,
-  });
-  for (const batch of batches) {
-    await Promise.all([
-      ...FACTS.map(async (fact) => refreshFact(client, fact)),
-      store(batch),
-      ...FACTS.map(async (fact) => refreshFact(client, fact)),
-    ]);
-  }
-  for (const fact of FACTS) {
-    await refreshFact(client, fact);
-    await expectRight(fact);
-  }
-}, TIMEOUT_MS);
+  },
+  TIMEOUT_MS,
+);
 
 test('tables that were made anew make a fact anew', async () => {
   for (const fact of FACTS) await refreshFact(client, fact);
