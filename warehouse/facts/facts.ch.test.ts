@@ -222,6 +222,29 @@ test(
   TIMEOUT_MS,
 );
 
+test(
+  'thousands of rows that changed at once are followed',
+  async () => {
+    await freshTables();
+    await refresh('all');
+    const many = 3_000;
+    await client.command({
+      query: `INSERT INTO current.orders__orders (id, order_number, placed_at, _version)
+            SELECT generateUUIDv4(number), number, now64(6), 1 FROM numbers(${many})`,
+    });
+    await client.command({
+      query: `INSERT INTO current.orders__sagas (id, order_id, kind, created_at, _version)
+            SELECT generateUUIDv4(number), id, 'place-order', now64(6), 1
+            FROM (SELECT id, order_number AS number FROM current.orders__orders)`,
+    });
+    for (const fact of FACTS) {
+      expect(await refreshFact(client, fact)).toEqual({ done: 'some', keys: many });
+      await expectRight(fact);
+    }
+  },
+  TIMEOUT_MS,
+);
+
 test('tables that were made anew make a fact anew', async () => {
   for (const fact of FACTS) await refreshFact(client, fact);
   await freshTables();

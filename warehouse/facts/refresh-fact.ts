@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { storedAs, type Fact, type Scope } from './fact.ts';
 
-/** Keys of one statement. */
-const KEYS_AT_ONCE = 2_000;
+/** Keys of one statement, which names them several times and has room for 256 KiB. */
+const KEYS_AT_ONCE = 500;
 /** From this many touched keys on, all rows are computed anew, a range at a time. */
 const MOST_KEYS = 50_000;
 /** Rows of one range. */

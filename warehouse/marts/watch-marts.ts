@@ -11,9 +11,9 @@ import { readMartFiles } from './mart-files.ts';
 
 /** Whether tables have come or changed is looked at this often. */
 const INTERVAL_MS = 2_000;
-/** Facts follow their tables this often, or so much less often that it takes a fifth of the time. */
-const REFRESH_MS = 500;
-const REST_SHARE = 4;
+/** A fact rests as long as its refresh took, but neither shorter nor longer than this. */
+const SHORTEST_REST_MS = 500;
+const LONGEST_REST_MS = 2_000;
 
 /** Facts that marts read. */
 export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT];
@@ -77,7 +77,8 @@ async function keepFact(
       // The pipeline goes on; whoever reads the fact reads what it was.
       log.warn({ fact: fact.name, reason: describeError(error) }, 'fact not brought up to date');
     }
-    await rest(Math.max(REFRESH_MS, (performance.now() - began) * REST_SHARE), signal);
+    const took = performance.now() - began;
+    await rest(Math.min(Math.max(took, SHORTEST_REST_MS), LONGEST_REST_MS), signal);
   }
 }
 
