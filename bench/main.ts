@@ -12,13 +12,14 @@ import {
   type DrainResult,
 } from './drain.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
+import { measureMarts, type MartsResult } from './marts.ts';
 import { median } from './quantiles.ts';
 import { measureShop, type ShopResult } from './shop.ts';
 import { measureVerify, type VerifyResult } from './verify.ts';
 
 /*
  * npm run bench                 all
- * npm run bench -- freshness    or drain, verify, shop, drift
+ * npm run bench -- freshness    or drain, verify, shop, drift, marts
  * npm run bench -- --quick      fewer rows and seconds, for use while developing
  */
 const { values, positionals } = parseArgs({
@@ -34,6 +35,7 @@ const size = values.quick
       rounds: 1,
       verifyRows: 100_000,
       copies: 1_000_000,
+      orders: 200_000,
     }
   : {
       seconds: 20,
@@ -42,6 +44,7 @@ const size = values.quick
       rounds: 3,
       verifyRows: 1_000_000,
       copies: 10_000_000,
+      orders: 10_000_000,
     };
 const RATES = [1, 100, 1_000];
 const ORDER_RATES = [5, 20, 50, 200];
@@ -79,8 +82,19 @@ if (wants('drift')) {
     ),
   );
 }
+let marts: MartsResult | undefined;
+if (wants('marts')) {
+  console.log(`marts: every panel's query, ${size.orders.toLocaleString('en-US')} orders`);
+  marts = await measureMarts(size.orders, (text) => console.log(text));
+  console.log(
+    `  computed as a whole in ${marts.wholeSeconds.toFixed(1)} s, brought up to 100 changed orders in ${marts.refreshMs.toFixed(0)} ms`,
+  );
+  for (const { panel, range, ms } of marts.panels.toSorted((a, b) => b.ms - a.ms)) {
+    console.log(`  ${panel.padEnd(28)}  ${range.padStart(3)}  ${ms.toFixed(0).padStart(6)} ms`);
+  }
+}
 if (!wants('freshness') && !wants('drain')) {
-  await keepResults({ verified, shop, drift });
+  await keepResults({ verified, shop, drift, marts });
   process.exit(0);
 }
 
@@ -139,7 +153,7 @@ if (wants('drain')) {
   );
 }
 
-await keepResults({ freshness, drains, verified, shop, drift });
+await keepResults({ freshness, drains, verified, shop, drift, marts });
 
 async function keepResults(results: object): Promise<void> {
   const folder = new URL('../.tributary/bench-results/', import.meta.url);

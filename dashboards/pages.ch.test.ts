@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { refreshFacts } from '../warehouse/marts/watch-marts.ts';
 import { loadDefinitions } from './definition/load-definitions.ts';
 import { launchBrowser } from './testing/browser.ts';
 import { startPages, type RunningPages } from './testing/running-pages.ts';
@@ -102,6 +103,7 @@ test('numbers are those that the tables hold, and follow them', async () => {
     query: `INSERT INTO current.orders__orders (id, order_number, status, total, currency, placed_at, _version)
             VALUES (generateUUIDv4(), 1, 'pending', 1, 'EUR', now64(6), 1000)`,
   });
+  await refreshFacts(pages.writer);
   await page.waitForFunction(
     `document.querySelector('[data-panel=orders] .stat-value').textContent === '${shop.orders + 1}'`,
   );

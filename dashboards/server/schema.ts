@@ -8,6 +8,7 @@ const HIDDEN = [
   'information_schema',
   'default',
   'current',
+  'facts',
   '_local',
 ];
 

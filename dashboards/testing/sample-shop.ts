@@ -1,6 +1,7 @@
 import { createLogger } from '#runtime/log.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createShopTables, insertShopRows } from '../../pipeline/testing/shop-tables.ts';
+import { refreshFacts } from '../../warehouse/marts/watch-marts.ts';
 import { applyMarts } from '../../warehouse/marts/apply-marts.ts';
 import { readMartFiles } from '../../warehouse/marts/mart-files.ts';
 import { migrate } from '../../warehouse/migrate.ts';
@@ -29,6 +30,7 @@ export async function createSampleTables(client: Warehouse): Promise<void> {
   const log = createLogger('sample', 'silent');
   await migrate(client, { log, signal: new AbortController().signal });
   await createShopTables(client);
+  await refreshFacts(client);
   const waiting = await applyMarts(client, await readMartFiles(), { applied: new Map(), log });
   if (waiting.length > 0) throw new Error(`marts wait for tables: ${waiting.join(', ')}`);
 }
@@ -217,6 +219,7 @@ export async function fillSampleShop(client: Warehouse, now: number): Promise<Sa
   await insertShopRows(client, 'payments.payments', payments ?? []);
   await insertShopRows(client, 'inventory.reservations', reservations ?? []);
   await insertShopRows(client, 'inventory.stock_movements', movements ?? []);
+  await refreshFacts(client);
   await fillOps(client, now);
   return {
     orders: count,

@@ -204,10 +204,11 @@ function base(theme: Theme, hasLegend: boolean): EChartsCoreOption {
           type: 'scroll',
           top: 0,
           left: 0,
+          itemGap: 8,
           itemWidth: 10,
           itemHeight: 10,
           icon: 'roundRect',
-          textStyle: { color: theme.muted, fontFamily: FONT, fontSize: 12 },
+          textStyle: { color: theme.muted, fontFamily: FONT, fontSize: 11.5 },
           pageIconColor: theme.muted,
           pageTextStyle: { color: theme.muted },
         }

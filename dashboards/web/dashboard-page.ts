@@ -1,6 +1,6 @@
 import type { DashboardAbout } from '../wire.ts';
 import { readView, viewQuery, type View } from './address.ts';
-import { byId, el, pageData } from './dom.ts';
+import { byId, el, pageData, showOwnEntry } from './dom.ts';
 import { createFreshness } from './freshness-view.ts';
 import { filterBar } from './filters.ts';
 import { keepLooking } from './live.ts';
@@ -45,6 +45,7 @@ function start(): void {
     signal: new AbortController().signal,
   });
   look();
+  showOwnEntry();
 }
 
 start();

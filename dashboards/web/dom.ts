@@ -31,6 +31,13 @@ export function byId(id: string): HTMLElement {
   return element;
 }
 
+/** Brings the page's own entry into sight where the menu is a strip too narrow for all. */
+export function showOwnEntry(): void {
+  document
+    .querySelector('.menu [aria-current]')
+    ?.scrollIntoView({ inline: 'center', block: 'nearest' });
+}
+
 /** The data that the server put into the page. */
 export function pageData(): unknown {
   return JSON.parse(byId('page-data').textContent);

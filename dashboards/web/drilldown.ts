@@ -30,7 +30,11 @@ export async function openDrilldown(title: string, url: string): Promise<void> {
     const data = (await response.json()) as PanelData;
     const time = `${formatTime(data.from)} to ${formatTime(data.to)}`;
     body.replaceChildren(
-      el('p', { class: 'hint' }, `${data.rows.length} rows, ${time}`),
+      el(
+        'p',
+        { class: 'hint' },
+        `${data.rows.length} ${data.rows.length === 1 ? 'row' : 'rows'}, ${time}`,
+      ),
       data.rows.length === 0
         ? el('p', { class: 'state' }, 'No rows. They may have changed since.')
         : rowsTable(data, { caption: title }),

@@ -62,7 +62,7 @@ function formatMoney(value: number, currency: string | undefined): string {
 export function formatDuration(ms: number): string {
   if (ms < 1_000) return plain(ms, ms < 10 ? 1 : 0) + THIN_SPACE + 'ms';
   if (ms < 120_000) return plain(ms / 1_000, ms < 10_000 ? 2 : 1) + THIN_SPACE + 's';
-  if (ms < 7_200_000) return plain(ms / 60_000, 0) + THIN_SPACE + 'min';
+  if (ms < 7_200_000) return plain(ms / 60_000, ms < 600_000 ? 1 : 0) + THIN_SPACE + 'min';
   if (ms < 172_800_000) return plain(ms / 3_600_000, 0) + THIN_SPACE + 'h';
   return plain(ms / 86_400_000, 0) + THIN_SPACE + 'd';
 }
@@ -90,10 +90,11 @@ export function formatBytes(bytes: number): string {
   return plain(bytes / 1_000 ** step, step === 0 ? 0 : 1) + THIN_SPACE + (units[step] ?? 'B');
 }
 
-/** A time in the viewer's zone, to the second. */
+/** A time in the viewer's zone, to the second; the year only when it is not this one. */
 export function formatTime(ms: number): string {
+  const isThisYear = new Date(ms).getFullYear() === new Date().getFullYear();
   return new Intl.DateTimeFormat(LOCALE, {
-    year: 'numeric',
+    ...(isThisYear ? {} : { year: 'numeric' }),
     month: 'short',
     day: 'numeric',
     hour: '2-digit',
@@ -112,8 +113,11 @@ export function formatBucket(ms: number, bucketSeconds: number): string {
   }).format(ms);
 }
 
-/** A heading from the name of a column: `order_number` is `Order number`. */
+/** Headings that a name does not give. */
+const HEADINGS: Readonly<Record<string, string>> = { t: 'Time', sku: 'SKU' };
+
+/** A heading from the name of a column: `order_number` is `Order number`, `lag_ms` is `Lag (ms)`. */
 export function headingOf(column: string): string {
-  const words = column.replaceAll('_', ' ');
+  const words = HEADINGS[column] ?? column.replaceAll('_', ' ').replace(/ ms$/, ' (ms)');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

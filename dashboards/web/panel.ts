@@ -91,9 +91,10 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
     body.style.height = '';
     chart?.dispose();
     chart = undefined;
-    const scroll = body.querySelector('.table-scroll')?.scrollTop ?? 0;
+    const { scrollLeft = 0, scrollTop = 0 } = body.querySelector('.table-scroll') ?? {};
     body.replaceChildren(content);
-    if (scroll > 0) content.scrollTop = scroll;
+    // Whoever reads on to the right stays there when new rows come.
+    if (scrollLeft > 0 || scrollTop > 0) content.scrollTo(scrollLeft, scrollTop);
   }
 
   function drawChart(shown: PanelData): void {

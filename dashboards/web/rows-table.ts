@@ -60,7 +60,7 @@ export function rowsTable(
         const { name, type } = columns[index] ?? { name: '', type: '' };
         const text = isName(name) && cell !== null ? cellText(cell) : friendlyText(cell, type);
         const tone = STATE_COLUMNS.has(name) ? TONES[text] : undefined;
-        const low = name === 'is_low' && cell === true;
+        const low = name === 'low' && cell === true;
         const href = index === 0 ? options.hrefOf?.(row) : undefined;
         return el(
           'td',
@@ -76,11 +76,17 @@ export function rowsTable(
       }),
     ),
   );
-  return el(
+  const box = el(
     'div',
     { class: 'table-scroll', tabindex: 0, role: 'region', 'aria-label': options.caption },
     el('table', {}, el('thead', {}, head), el('tbody', {}, ...body)),
   );
+  const lookBeyond = () => {
+    box.toggleAttribute('data-more', box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  };
+  box.addEventListener('scroll', lookBeyond, { passive: true });
+  new ResizeObserver(lookBeyond).observe(box);
+  return box;
 }
 
 /** Where a row leads, by the columns that the link names. */

@@ -1,7 +1,7 @@
 import type { Schema, SqlDone, SqlError, SqlLine, SqlProgress } from '../wire.ts';
 import { ApiError, ask } from './api.ts';
 import type { Chart } from './chart.ts';
-import { byId, el } from './dom.ts';
+import { byId, el, showOwnEntry } from './dom.ts';
 import { formatBytes, formatDuration, formatNumber, formatTime, numberOf } from './format.ts';
 import { queryStore, type StoredQuery } from './query-store.ts';
 import { barData, chooseChart } from './quick-chart.ts';
@@ -421,6 +421,7 @@ function start(): void {
   renderParameters();
   renderQueries();
   renderSchema();
+  showOwnEntry();
   if (address.has('sql')) void run();
   else editor.focus();
 }

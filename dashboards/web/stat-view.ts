@@ -4,6 +4,8 @@ import { formatNumber } from './format.ts';
 import { statsOf, type Stat } from './shape.ts';
 
 const MOST_SHOWN = 4;
+/** From here on a percentage says less than how many times it is. */
+const MANY_TIMES = 10;
 
 /** Numbers in large type, with how they changed. */
 export function statView(
@@ -18,12 +20,15 @@ export function statView(
     ...stats.slice(0, MOST_SHOWN).map((stat) => {
       const { label, value } = stat;
       const level = levelOf(value, about.thresholds);
+      const text = formatNumber(value, about.unit, label);
       const number = el(
         'span',
         { class: `stat-value ${level ?? ''}` },
-        formatNumber(value, about.unit, label),
+        text,
         level === undefined ? null : el('span', { class: 'visually-hidden' }, ` (${level})`),
       );
+      // A number is never cut: one with many digits gets smaller ones.
+      number.style.setProperty('--digits', String(text.length));
       const href = hrefOf(label);
       return el(
         'div',
@@ -43,6 +48,13 @@ function changeView({ value, previous }: Stat): HTMLElement | null {
   if (previous === 0)
     return el('span', { class: 'stat-change' }, value === 0 ? 'as before' : 'none before');
   const change = value / previous - 1;
+  if (change >= MANY_TIMES - 1) {
+    return el(
+      'span',
+      { class: 'stat-change' },
+      `${formatNumber(Math.round(change + 1), 'count')} times the time before`,
+    );
+  }
   const text = Math.abs(change) < 0.0005 ? 'as before' : formatNumber(Math.abs(change), 'percent');
   const sign = text === 'as before' ? '' : change > 0 ? '▲ ' : '▼ ';
   const words = sign === '' ? '' : change > 0 ? 'more than ' : 'less than ';

@@ -1,4 +1,4 @@
--- needs: orders.orders, orders.order_lines, users.users
+-- needs: facts.orders
 
 CREATE OR REPLACE VIEW marts.daily_revenue
 (
@@ -13,25 +13,24 @@ CREATE OR REPLACE VIEW marts.daily_revenue
 )
 AS
 SELECT
-    toDate(o.settled_at) AS day,
-    l.product_id AS product_id,
-    argMax(l.product_name, tuple(o.settled_at, o.id)) AS product_name,
-    ifNull(u.country, 'unknown') AS country,
-    o.currency AS currency,
-    uniqExact(o.id) AS orders,
-    sum(l.quantity) AS items,
-    sum(l.line_total) AS revenue
-FROM orders.order_lines AS l
-INNER JOIN
+    toDate(settled_at) AS day,
+    product_id,
+    argMax(name, tuple(settled_at, order_id)) AS product_name,
+    ifNull(buyer_country, 'unknown') AS country,
+    paid_in AS currency,
+    uniqExact(order_id) AS orders,
+    sum(pieces) AS items,
+    sum(amount) AS revenue
+FROM
 (
-    -- Another name: in WHERE an alias hides the column of the same name, and this one is never NULL.
-    SELECT id, user_id, toString(currency) AS currency, assumeNotNull(paid_at) AS settled_at
-    FROM orders.orders
+    -- Other names: in WHERE an alias hides the column of the same name, and this one is never NULL.
+    SELECT
+        order_id, buyer_country, toString(currency) AS paid_in, assumeNotNull(paid_at) AS settled_at,
+        product AS product_id, name, pieces, amount
+    FROM facts.orders FINAL
+    ARRAY JOIN
+        line_products AS product, line_names AS name, line_quantities AS pieces, line_totals AS amount
     WHERE isNotNull(paid_at)
-) AS o ON o.id = l.order_id
-LEFT JOIN
-(
-    SELECT id, toNullable(toString(country)) AS country FROM users.users
-) AS u ON u.id = o.user_id
+)
 GROUP BY day, product_id, country, currency
 COMMENT 'Revenue by day of payment, product, country of the buyer and currency, before refunds';

@@ -3,11 +3,20 @@ import { Secret } from '#runtime/config.ts';
 import { createLogger } from '#runtime/log.ts';
 import { connectWarehouse, type Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createShopTables, insertShopRows } from '../../pipeline/testing/shop-tables.ts';
+import { migrate } from '../migrate.ts';
 import { startEmbeddedWarehouse, type EmbeddedWarehouse } from '../testing/embedded-server.ts';
 import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
+import { refreshFacts } from './watch-marts.ts';
 
-const ALL = ['customers', 'daily_revenue', 'orders', 'saga_outcomes', 'stock_levels'];
+const ALL = [
+  'customers',
+  'daily_revenue',
+  'order_lines',
+  'orders',
+  'saga_outcomes',
+  'stock_levels',
+];
 const log = createLogger('test', 'silent');
 const applied: AppliedMarts = new Map();
 
@@ -27,6 +36,7 @@ beforeAll(async () => {
     { url: server.url, user: 'default', password: new Secret('') },
     'marts-test',
   );
+  await migrate(client, { log, signal: new AbortController().signal });
 });
 
 afterAll(async () => {
@@ -44,6 +54,7 @@ async function rows(query: string): Promise<unknown[]> {
 }
 
 async function make(): Promise<string[]> {
+  await refreshFacts(client);
   return applyMarts(client, await readMartFiles(), { applied, log });
 }
 
@@ -246,6 +257,7 @@ test('the figures of a small shop', async () => {
     },
   ]);
 
+  await make();
   expect(
     await rows(`SELECT order_number, total, line_count, item_count, buyer_name, buyer_name_now, buyer_country,
                   payment_id, payment_status, payment_attempts, captured, refunded, stock_state,
@@ -464,6 +476,7 @@ test('an update and a delete correct the figures', async () => {
     },
     { id: order(5), _deleted: 1 },
   ]);
+  await make();
   expect(
     await rows(`SELECT country, currency, sum(revenue) AS revenue FROM marts.daily_revenue
                 WHERE day = '2026-03-01' GROUP BY ALL ORDER BY ALL`),

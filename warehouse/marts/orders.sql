@@ -1,4 +1,4 @@
--- needs: orders.orders, orders.order_lines, orders.sagas, users.users, payments.payments, inventory.reservations
+-- needs: facts.orders
 
 CREATE OR REPLACE VIEW marts.orders
 (
@@ -31,74 +31,31 @@ CREATE OR REPLACE VIEW marts.orders
 )
 AS
 SELECT
-    o.id AS order_id,
-    o.order_number AS order_number,
-    o.placed_at AS placed_at,
-    o.status AS status,
-    o.currency AS currency,
-    o.total AS total,
-    l.line_count AS line_count,
-    l.item_count AS item_count,
-    o.gift AS is_gift,
-    o.user_id AS buyer_id,
-    o.user_name AS buyer_name,
-    u.name AS buyer_name_now,
-    u.country AS buyer_country,
-    o.paid_at AS paid_at,
-    o.closed_at AS closed_at,
-    o.cancel_reason AS cancel_reason,
-    p.payment_id AS payment_id,
-    p.payment_status AS payment_status,
-    p.payment_method AS payment_method,
-    p.attempts AS payment_attempts,
-    p.captured AS captured,
-    p.refunded AS refunded,
-    if(r.stock_state = '', 'none', r.stock_state) AS stock_state,
-    s.saga_state AS saga_state,
-    s.saga_reason AS saga_reason,
-    s.saga_duration_ms AS saga_duration_ms
-FROM orders.orders AS o
-LEFT JOIN
-(
-    SELECT order_id, count() AS line_count, sum(quantity) AS item_count
-    FROM orders.order_lines
-    GROUP BY order_id
-) AS l ON l.order_id = o.id
-LEFT JOIN
-(
-    SELECT id, toNullable(name) AS name, toNullable(toString(country)) AS country
-    FROM users.users
-) AS u ON u.id = o.user_id
-LEFT JOIN
-(
-    -- One row of the payments as a whole: argMax of single columns would skip NULL and so mix rows.
-    SELECT
-        order_id,
-        count() AS attempts,
-        argMax(tuple(id, toString(status), toString(method), amount, refunded_amount, captured_at),
-               tuple(status != 'failed', id)) AS best,
-        toNullable(best.1) AS payment_id,
-        toNullable(best.2) AS payment_status,
-        toNullable(best.3) AS payment_method,
-        CAST(if(isNull(best.6) OR best.2 = 'failed', 0, best.4), 'Decimal(12, 2)') AS captured,
-        best.5 AS refunded
-    FROM payments.payments
-    GROUP BY order_id
-) AS p ON p.order_id = o.id
-LEFT JOIN
-(
-    SELECT order_id, if(uniqExact(status) = 1, any(toString(status)), 'mixed') AS stock_state
-    FROM inventory.reservations
-    GROUP BY order_id
-) AS r ON r.order_id = o.id
-LEFT JOIN
-(
-    SELECT
-        order_id,
-        toNullable(toString(state)) AS saga_state,
-        reason AS saga_reason,
-        if(isNull(ended_at), NULL, dateDiff('millisecond', created_at, ended_at)) AS saga_duration_ms
-    FROM orders.sagas
-    WHERE kind = 'place-order'
-) AS s ON s.order_id = o.id
+    order_id,
+    order_number,
+    placed_at,
+    status,
+    currency,
+    total,
+    line_count,
+    item_count,
+    is_gift,
+    buyer_id,
+    buyer_name,
+    buyer_name_now,
+    buyer_country,
+    paid_at,
+    closed_at,
+    cancel_reason,
+    payment_id,
+    payment_status,
+    payment_method,
+    payment_attempts,
+    captured,
+    refunded,
+    stock_state,
+    saga_state,
+    saga_reason,
+    saga_duration_ms
+FROM facts.orders FINAL
 COMMENT 'Orders with buyer, items, payment, stock and saga: one row an order, as everything stands now';

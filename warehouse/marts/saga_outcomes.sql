@@ -1,4 +1,4 @@
--- needs: orders.sagas, orders.saga_steps, orders.orders
+-- needs: facts.sagas
 
 CREATE OR REPLACE VIEW marts.saga_outcomes
 (
@@ -19,31 +19,19 @@ CREATE OR REPLACE VIEW marts.saga_outcomes
 )
 AS
 SELECT
-    g.id AS saga_id,
-    g.kind AS kind,
-    g.order_id AS order_id,
-    o.order_number AS order_number,
-    g.state AS state,
-    CAST(isNotNull(g.ended_at), 'Bool') AS is_ended,
-    g.reason AS reason,
-    g.created_at AS started_at,
-    g.ended_at AS ended_at,
-    if(isNull(g.ended_at), NULL, dateDiff('millisecond', g.created_at, g.ended_at)) AS duration_ms,
-    t.steps_done AS steps_done,
-    t.steps_undone AS steps_undone,
-    t.refused_step AS refused_step,
-    t.step_attempts AS step_attempts
-FROM orders.sagas AS g
-LEFT JOIN (SELECT id, order_number FROM orders.orders) AS o ON o.id = g.order_id
-LEFT JOIN
-(
-    SELECT
-        saga_id,
-        countIf(direction = 'do' AND state = 'done') AS steps_done,
-        countIf(direction = 'undo' AND state = 'done') AS steps_undone,
-        anyIf(toNullable(step), state = 'refused') AS refused_step,
-        sum(attempts) AS step_attempts
-    FROM orders.saga_steps
-    GROUP BY saga_id
-) AS t ON t.saga_id = g.id
+    saga_id,
+    kind,
+    order_id,
+    order_number,
+    state,
+    is_ended,
+    reason,
+    started_at,
+    ended_at,
+    duration_ms,
+    steps_done,
+    steps_undone,
+    refused_step,
+    step_attempts
+FROM facts.sagas FINAL
 COMMENT 'What had to happen in several services because of an order, and how it ended: one row a saga';

@@ -2,10 +2,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { describeError, isAbort } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
+import type { Fact } from '../facts/fact.ts';
+import { ORDERS_FACT } from '../facts/orders.ts';
+import { refreshFact } from '../facts/refresh-fact.ts';
+import { SAGAS_FACT } from '../facts/sagas.ts';
 import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
 
+/** Whether tables have come or changed is looked at this often. */
 const INTERVAL_MS = 2_000;
+/** A fact rests as long as its refresh took, but neither shorter nor longer than this. */
+const SHORTEST_REST_MS = 500;
+const LONGEST_REST_MS = 2_000;
+
+/** Facts that marts read. */
+export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT];
+
+/** Brings all facts up to their tables, once. @throws what the client throws */
+export async function refreshFacts(client: ClickHouseClient): Promise<void> {
+  for (const fact of FACTS) await refreshFact(client, fact);
+}
 
 /**
  * Keeps the marts as their tables need them until `signal` aborts. Marts of sources that the
@@ -22,20 +38,54 @@ export async function watchMarts(options: {
 }): Promise<void> {
   const { client, log, signal } = options;
   const known = new Set(options.sources);
+  const areKnown = (tables: readonly string[]) =>
+    tables.every((table) => known.has(table.split('.')[0] ?? ''));
+  const facts = FACTS.filter(({ needs }) => areKnown(needs));
+  const made = new Set(facts.map(({ name }) => `facts.${name}`));
   const marts = (await readMartFiles()).filter(({ needs }) =>
-    needs.every((table) => known.has(table.split('.')[0] ?? '')),
+    areKnown(needs.filter((table) => !made.has(table))),
   );
   const applied: AppliedMarts = new Map();
-  while (marts.length > 0 && !signal.aborted) {
-    try {
-      await applyMarts(client, marts, { applied, log });
-    } catch (error) {
-      log.debug({ reason: describeError(error) }, 'marts will be looked at again');
+  const keepMarts = async () => {
+    while (marts.length > 0 && !signal.aborted) {
+      try {
+        await applyMarts(client, marts, { applied, log });
+      } catch (error) {
+        log.debug({ reason: describeError(error) }, 'marts will be looked at again');
+      }
+      await rest(INTERVAL_MS, signal);
     }
+  };
+  await Promise.all([
+    keepMarts(),
+    ...facts.map(async (fact) => keepFact(client, fact, log, signal)),
+  ]);
+}
+
+async function keepFact(
+  client: ClickHouseClient,
+  fact: Fact,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const began = performance.now();
     try {
-      await delay(INTERVAL_MS, undefined, { signal });
+      const refreshed = await refreshFact(client, fact);
+      if (refreshed.done === 'all') log.info({ fact: fact.name }, 'fact computed as a whole');
     } catch (error) {
-      if (!isAbort(error)) throw error;
+      // The pipeline goes on; whoever reads the fact reads what it was.
+      log.warn({ fact: fact.name, reason: describeError(error) }, 'fact not brought up to date');
     }
+    const took = performance.now() - began;
+    await rest(Math.min(Math.max(took, SHORTEST_REST_MS), LONGEST_REST_MS), signal);
+  }
+}
+
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal });
+  } catch (error) {
+    if (!isAbort(error)) throw error;
   }
 }

@@ -1,0 +1,282 @@
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'puppeteer-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { localAddresses } from '../cli/local-environment.ts';
+import { ShopStack } from '../cli/testing/shop-stack.ts';
+import { loadLocalSettings, portOf, statePath } from '../local/settings.ts';
+import { loadDefinitions } from './definition/load-definitions.ts';
+import { launchBrowser } from './testing/browser.ts';
+
+/*
+ * The pages as somebody sees them, on the whole system under traffic: what they show is compared
+ * with what the services' own databases hold, never with the warehouse. Pictures of all pages are
+ * left in the state folder, for whoever changes how they look.
+ */
+
+const OFFSET = 12_000;
+const SOURCE_DEADLINE_MS = 60_000;
+const LOOKS = [
+  { name: 'desktop', scheme: 'light', width: 1440, height: 900, density: 1 },
+  { name: 'desktop-dark', scheme: 'dark', width: 1440, height: 900, density: 1 },
+  { name: 'phone', scheme: 'light', width: 390, height: 844, density: 2 },
+  { name: 'phone-dark', scheme: 'dark', width: 390, height: 844, density: 2 },
+] as const;
+const JOIN = `SELECT o.order_number, o.placed_at, o.status, o.total, o.currency, u.name, u.country
+FROM orders.orders AS o
+JOIN users.users AS u ON o.user_id = u.id
+WHERE o.status = 'paid'
+ORDER BY o.placed_at DESC`;
+
+const dashboards = await loadDefinitions();
+let shop: ShopStack;
+let url: string;
+let connectUrl: string;
+let pictures: string;
+let browser: Browser;
+let page: Page;
+/** What the browser complains about: exceptions, errors on its console, breaches of the policy. */
+let complaints: string[] = [];
+
+beforeAll(async () => {
+  shop = await ShopStack.start('dashboards', OFFSET, {
+    seed: 5,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  const settings = loadLocalSettings(shop.env);
+  url = `http://127.0.0.1:${portOf(settings, 'dashboards')}`;
+  connectUrl = localAddresses(settings)['CONNECT_URL'] ?? '';
+  pictures = statePath(settings, 'screenshots');
+  await mkdir(pictures, { recursive: true });
+  browser = await launchBrowser();
+  page = await browser.newPage();
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    if (['error', 'warn'].includes(message.type())) complaints.push(message.text());
+  });
+  await shop.trafficGoesOn();
+  // The pipeline makes a table when its first change comes; until then pages wait for it.
+  for (const { id } of dashboards) {
+    await open(`/d/${id}`);
+    await settled();
+  }
+});
+afterAll(async () => {
+  await browser?.close();
+  await shop?.stop();
+});
+
+async function open(path: string, look: (typeof LOOKS)[number] = LOOKS[0]): Promise<void> {
+  complaints = [];
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: look.scheme }]);
+  await page.setViewport({
+    width: look.width,
+    height: look.height,
+    deviceScaleFactor: look.density,
+  });
+  await page.goto(url + path);
+}
+
+/** Waits until every panel has had its first answer, and none waits for a table any more. */
+async function settled(): Promise<void> {
+  await page.waitForFunction(
+    `document.querySelectorAll('.panel').length > 0 &&
+     [...document.querySelectorAll('.panel')].every(
+       ({ dataset }) => dataset.state !== 'loading' && dataset.state !== 'waiting')`,
+    { timeout: SOURCE_DEADLINE_MS },
+  );
+}
+
+/** Takes a picture of the page once its charts move no more. */
+async function picture(name: string, fullPage: boolean): Promise<void> {
+  await page.waitForFunction(
+    `(() => {
+       const now = [...document.querySelectorAll('canvas')].map((chart) => chart.toDataURL()).join();
+       const isStill = now === globalThis.drawn;
+       globalThis.drawn = now;
+       return isStill;
+     })()`,
+    { polling: 150 },
+  );
+  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage });
+}
+
+async function texts(selector: string): Promise<string[]> {
+  const all = await page.evaluate(
+    `[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.textContent)`,
+  );
+  return all as string[];
+}
+
+/** What the figures of a panel say, sorted: `EUR 1,234.50` as `EUR 1234.50`. */
+async function figures(panel: string): Promise<string[]> {
+  const all = await texts(`[data-panel=${panel}] .stat-value`);
+  return all.map((text) =>
+    text.replaceAll(/[,\u00a0\u202f]/g, (sign) => (sign === ',' ? '' : ' ')),
+  );
+}
+
+async function fromService(service: Parameters<ShopStack['query']>[0], sql: string) {
+  const rows = await shop.query<{ figure: string }>(service, sql);
+  return rows.map(({ figure }) => figure);
+}
+
+/** Waits until a panel says what a service's database answers, both asked anew each time. */
+async function expectSame(
+  panel: string,
+  service: Parameters<ShopStack['query']>[0],
+  sql: string,
+): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        const [shown, held] = [await figures(panel), await fromService(service, sql)];
+        return held.length > 0 && shown.toSorted().join() === held.toSorted().join()
+          ? 'the same'
+          : { shown, held };
+      },
+      { timeout: 30_000, interval: 500 },
+    )
+    .toBe('the same');
+}
+
+describe.each(dashboards)('$title', ({ id, panels }) => {
+  test('stands on the running system, and nothing is wrong with it', async () => {
+    for (const look of LOOKS) {
+      await open(`/d/${id}?range=15m`, look);
+      await settled();
+      const states = (await page.evaluate(
+        `[...document.querySelectorAll('.panel')].map((panel) => panel.dataset.state)`,
+      )) as string[];
+      expect(states).toHaveLength(panels.length);
+      expect(states.filter((state) => state !== 'data' && state !== 'empty')).toEqual([]);
+      await page.waitForSelector('.freshness[data-level=live], .freshness[data-level=quiet]');
+      expect(await texts('.banner:not([hidden])')).toEqual([]);
+      expect(complaints).toEqual([]);
+      await picture(`${id}-${look.name}`, true);
+    }
+  });
+});
+
+test('an analyst is told how fresh the page is, and that it is fresh', async () => {
+  await open('/d/overview?range=15m');
+  await page.waitForSelector('.freshness[data-level=live]');
+  expect(await texts('.freshness summary')).toEqual([expect.stringMatching(/^True as of \d/)]);
+});
+
+test('numbers are those of the services themselves', async () => {
+  await shop.whileTrafficRests(async () => {
+    await open('/d/overview?range=90d');
+    await settled();
+    await expectSame('orders', 'orders', 'SELECT count(*) AS figure FROM orders');
+    await expectSame('customers', 'users', 'SELECT count(*) AS figure FROM users');
+    await expectSame(
+      'revenue',
+      'orders',
+      `SELECT concat(currency, ' ', sum(total)) AS figure FROM orders
+       WHERE paid_at IS NOT NULL GROUP BY currency`,
+    );
+    await open('/d/stock');
+    await settled();
+    await expectSame(
+      'available',
+      'inventory',
+      'SELECT sum(on_hand - reserved)::text AS figure FROM stock_levels',
+    );
+    await open('/d/sagas?range=90d');
+    await settled();
+    await expectSame(
+      'running',
+      'orders',
+      `SELECT count(*) AS figure FROM sagas WHERE state IN ('running', 'compensating')`,
+    );
+  });
+});
+
+test('a point leads to the orders behind it, which are those that the service has', async () => {
+  await open('/d/overview?range=15m');
+  await settled();
+  await page.click('[data-panel=orders_over_time] button[aria-label$="as a table"]');
+  await page.waitForSelector('[data-panel=orders_over_time] tbody tr');
+  await page.click('[data-panel=orders_over_time] tbody tr:nth-child(1) button');
+  await page.waitForSelector('dialog[open] tbody tr');
+  const numbers = (await texts('dialog tbody td:nth-child(1)')).map((text) =>
+    text.replaceAll(',', ''),
+  );
+  const held = await fromService(
+    'orders',
+    `SELECT order_number AS figure FROM orders WHERE order_number IN (${numbers.join(', ')})`,
+  );
+  expect(numbers.length).toBeGreaterThan(0);
+  expect(held.toSorted()).toEqual(numbers.toSorted());
+  await picture('drill-down-desktop', false);
+});
+
+describe('SQL', () => {
+  const sqlPath = (sql: string) => `/sql?${new URLSearchParams({ sql }).toString()}`;
+  const status = (pattern: string) =>
+    page.waitForFunction(
+      `new RegExp(${JSON.stringify(pattern)}).test(document.querySelector('.run-status').textContent)`,
+    );
+
+  test('a join over two services runs, and its rows are downloaded', async () => {
+    for (const look of LOOKS) {
+      await open(sqlPath(JOIN), look);
+      await status('^[\\d,]+ rows in ');
+      await page.waitForSelector('.tree details');
+      await picture(`sql-${look.name}`, false);
+      expect(complaints).toEqual([]);
+    }
+    const folder = await mkdtemp(join(tmpdir(), 'tributary-download-'));
+    const client = await page.createCDPSession();
+    await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
+    await open(sqlPath(JOIN));
+    await status('^[\\d,]+ rows in ');
+    await page.click('.toolbar .choices button');
+    await expect.poll(() => readdir(folder), { timeout: 15_000 }).toEqual(['query.csv']);
+    const [head, ...lines] = (await readFile(join(folder, 'query.csv'), 'utf8')).trim().split('\n');
+    expect(head).toBe('"order_number","placed_at","status","total","currency","name","country"');
+    expect(lines.length).toBeGreaterThan(0);
+    await rm(folder, { recursive: true });
+  });
+
+  test('a query that would run for ever is cancelled, and changes go on being stored', async () => {
+    await open(
+      sqlPath('SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) % 7 = 8'),
+    );
+    await status('rows read');
+    await shop.trafficGoesOn();
+    await page.click('.toolbar button:nth-child(2)');
+    await status('^Cancelled');
+    await open('/d/overview?range=15m');
+    await page.waitForSelector('.freshness[data-level=live]');
+    expect(complaints).toEqual([]);
+  });
+});
+
+test('a source that is stopped is told of on every page that it is behind, and on no other', async () => {
+  const pause = async (to: 'pause' | 'resume') => {
+    const response = await fetch(`${connectUrl}/connectors/tributary-payments/${to}`, {
+      method: 'PUT',
+    });
+    expect(response.status).toBe(202);
+  };
+  await open('/d/orders?range=15m');
+  await settled();
+  await pause('pause');
+  await page.waitForSelector('.banner:not([hidden])', { timeout: SOURCE_DEADLINE_MS });
+  expect(await texts('.banner')).toEqual([
+    expect.stringMatching(/^This page may be behind: payments: its connector is PAUSED\./),
+  ]);
+  await picture('stopped-desktop', false);
+  await open('/d/stock?range=15m');
+  await page.waitForSelector('.freshness[data-level=live], .freshness[data-level=quiet]');
+  expect(await texts('.banner:not([hidden])')).toEqual([]);
+  await pause('resume');
+  await open('/d/orders?range=15m');
+  await page.waitForSelector('.freshness[data-level=live]', { timeout: SOURCE_DEADLINE_MS });
+  expect(await texts('.banner:not([hidden])')).toEqual([]);
+});
