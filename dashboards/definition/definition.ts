@@ -1,7 +1,14 @@
 import { z } from 'zod';
 
 /** Names that the address of a page uses for itself. */
-export const RESERVED_VARIABLES: readonly string[] = ['range', 'from', 'to', 'at', 'series', 'label'];
+export const RESERVED_VARIABLES: readonly string[] = [
+  'range',
+  'from',
+  'to',
+  'at',
+  'series',
+  'label',
+];
 
 /** How far back a page can look: spans that end now, in seconds. */
 export const RANGES = {
