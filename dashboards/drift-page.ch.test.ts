@@ -100,7 +100,7 @@ describe('with findings', () => {
     await pages.writer.command({ query: 'TRUNCATE TABLE ops.drift_rounds' });
     await fillQuietRounds(pages.writer, Date.now() - 3_600_000);
     expect(await rules()).toEqual(
-      Array(3).fill([expect.anything(), 'not watched', expect.anything()]),
+      Array.from({ length: 3 }, () => [expect.anything(), 'not watched', expect.anything()]),
     );
     await pages.writer.insert({
       table: 'ops.drift_rounds',

@@ -13,6 +13,7 @@ test('all dashboards parse, in the order of the menu', async () => {
     'sagas',
     'pipeline',
     'drift',
+    'verification',
   ]);
 });
 
