@@ -48,7 +48,7 @@ test.each(LOOKS)('the last result of each table counts, in $scheme at $width', a
     'never compared',
     ...Array.from({ length: 6 }, () => 'equal'),
   ]);
-  expect(await tab.texts('[data-panel=tables] tbody tr:nth-child(2) td:last-child')).toEqual([
+  expect(await tab.texts('[data-panel=tables] tbody tr:nth-child(2) td:nth-child(3)')).toEqual([
     'the warehouse has not caught up within 60 s',
   ]);
   expect(await tab.faults()).toEqual([]);
