@@ -3,7 +3,7 @@
 # clickhouse-client, and the right to manage access:
 #   ANALYST_PASSWORD=… STEWARD_PASSWORD=… PIPELINE_PASSWORD=… sh warehouse/access/apply.sh --host … --user …
 set -eu
-folder=$(dirname "$0")
+folder=${ACCESS_FOLDER:-$(dirname "$0")}
 for file in "$folder"/00*.sql; do
   clickhouse-client "$@" \
     --param_analyst_password="${ANALYST_PASSWORD:?is not set}" \
