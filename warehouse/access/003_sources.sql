@@ -5,8 +5,8 @@ GRANT SELECT, SHOW ON inventory.* TO analyst;
 GRANT SELECT, SHOW ON orders.* TO analyst;
 GRANT SELECT, SHOW ON payments.* TO analyst;
 
-GRANT SELECT, CREATE, DROP, ALTER, SHOW ON users.* TO pipeline;
-GRANT SELECT, CREATE, DROP, ALTER, SHOW ON catalog.* TO pipeline;
-GRANT SELECT, CREATE, DROP, ALTER, SHOW ON inventory.* TO pipeline;
-GRANT SELECT, CREATE, DROP, ALTER, SHOW ON orders.* TO pipeline;
-GRANT SELECT, CREATE, DROP, ALTER, SHOW ON payments.* TO pipeline;
+GRANT SELECT, INSERT, ALTER, CREATE, DROP, SHOW ON users.* TO pipeline;
+GRANT SELECT, INSERT, ALTER, CREATE, DROP, SHOW ON catalog.* TO pipeline;
+GRANT SELECT, INSERT, ALTER, CREATE, DROP, SHOW ON inventory.* TO pipeline;
+GRANT SELECT, INSERT, ALTER, CREATE, DROP, SHOW ON orders.* TO pipeline;
+GRANT SELECT, INSERT, ALTER, CREATE, DROP, SHOW ON payments.* TO pipeline;

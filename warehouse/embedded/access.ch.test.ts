@@ -139,7 +139,7 @@ describe('in the engine', () => {
       `INSERT INTO current.orders__orders VALUES (1, 'a'), (2, 'b')`,
       `ALTER TABLE current.orders__orders ADD COLUMN note String COMMENT 'Said'`,
       `SET default_normal_view_sql_security = 'DEFINER'`,
-      `CREATE VIEW orders.orders AS SELECT * FROM current.orders__orders`,
+      `CREATE OR REPLACE VIEW orders.orders AS SELECT * FROM current.orders__orders`,
       `CREATE OR REPLACE VIEW marts.order_count AS SELECT count() AS orders FROM orders.orders`,
       `INSERT INTO ops.dead_letters (topic, code) VALUES ('t', 'c')`,
     ];
