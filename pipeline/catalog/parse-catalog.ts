@@ -148,6 +148,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       outbox,
       textColumns,
       renames: renamesOf(entry['renames']),
+      keys: keysOf(entry['keys']),
       contract,
       masks,
       maskKey: hashes && maskKey !== undefined ? new Secret(maskKey) : undefined,
@@ -188,6 +189,11 @@ function renamesOf(value: unknown): Map<string, Map<string, string>> {
   return new Map(
     Object.entries(tables).map(([table, names]) => [table, new Map(Object.entries(names))]),
   );
+}
+
+function keysOf(value: unknown): Map<string, string[]> {
+  const shape = z.record(z.string(), z.array(z.string()));
+  return new Map(Object.entries(shape.safeParse(value).data ?? {}));
 }
 
 /** The lines of `mask` that have the right shape, in their order. */
