@@ -40,7 +40,7 @@ test('every table and column of marts and ops says what it means', async () => {
 });
 
 test.each(LOOKS)('the dictionary stands in $scheme at $width', async (look) => {
-  await tab.open('/dictionary#marts.orders', look);
+  await tab.open('/dictionary', look);
   expect(await tab.texts('[id="marts.customers"] .hint')).toEqual([
     'Reads orders.orders, users.users',
   ]);

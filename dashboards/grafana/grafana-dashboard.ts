@@ -1,19 +1,25 @@
-import type {
+import {
   BigValueColorMode,
   BigValueGraphMode,
   BigValueJustifyMode,
   BigValueTextMode,
-  Dashboard as GrafanaDashboard,
-  FieldConfig,
+  DashboardCursorSync,
+  FieldColorModeId,
+  GraphDrawStyle,
   LegendDisplayMode,
-  Panel as GrafanaPanel,
   PercentChangeColorMode,
   SortOrder,
   StackingMode,
+  ThresholdsMode,
   TooltipDisplayMode,
-  VariableModel,
+  VariableRefresh,
+  VariableSort,
   VisibilityMode,
   VizOrientation,
+  type Dashboard as GrafanaDashboard,
+  type FieldConfig,
+  type Panel as GrafanaPanel,
+  type VariableModel,
 } from '@grafana/schema';
 import type { Options as BarOptions } from '@grafana/schema/dist/esm/raw/composable/barchart/panelcfg/x/BarChartPanelCfg_types.gen';
 import type { Options as StatOptions } from '@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen';
@@ -60,7 +66,7 @@ export function grafanaDashboard(dashboard: Dashboard): GrafanaDashboard {
     tags: ['tributary'],
     timezone: 'browser',
     editable: false,
-    graphTooltip: 1,
+    graphTooltip: DashboardCursorSync.Crosshair,
     schemaVersion: SCHEMA_VERSION,
     version: 1,
     refresh: '10s',
@@ -102,9 +108,8 @@ function grafanaVariable({ name, label, default: normal, options }: Variable): V
     current: normal === '' ? { text: 'All', value: '$__all' } : { text: normal, value: normal },
     options: [],
     // On each change of time: values come and go while the page is open.
-    refresh: 2,
-    sort: 0,
-    hide: 0,
+    refresh: VariableRefresh.onTimeRangeChanged,
+    sort: VariableSort.disabled,
     skipUrlSync: false,
   };
 }
@@ -198,12 +203,17 @@ function fieldDefaults(panel: Panel): FieldConfig {
   return {
     ...(kind === 'table' ? {} : { unit: UNITS[unit] }),
     ...(unit === 'money' ? { decimals: 2 } : {}),
-    color: { mode: thresholds.length > 0 && kind === 'stat' ? 'thresholds' : 'palette-classic' },
+    color: {
+      mode:
+        thresholds.length > 0 && kind === 'stat'
+          ? FieldColorModeId.Thresholds
+          : FieldColorModeId.PaletteClassic,
+    },
     mappings: [],
-    thresholds: { mode: 'absolute', steps: steps(thresholds) },
+    thresholds: { mode: ThresholdsMode.Absolute, steps: steps(thresholds) },
     ...(empty === undefined ? {} : { noValue: empty.text }),
     links: link === undefined ? [] : [dataLink(panel, link)],
-  } as FieldConfig;
+  };
 }
 
 /** Colours by value, from the lowest on. */
@@ -242,17 +252,13 @@ function dataLink(
   return { title, url: `/d/${uidOf(dashboard)}?\${__url_time_range}${values.join('')}` };
 }
 
-/*
- * Grafana's enums are types here and texts in the file: code of theirs is not needed to run.
- */
-
 function timeField({ stack, gaps }: Panel): TimeFieldConfig {
   return {
-    drawStyle: (stack ? 'bars' : 'line') as TimeFieldConfig['drawStyle'] & string,
+    drawStyle: stack ? GraphDrawStyle.Bars : GraphDrawStyle.Line,
     lineWidth: stack ? 1 : 2,
     fillOpacity: stack ? 80 : 10,
     spanNulls: gaps === 'open',
-    stacking: { mode: (stack ? 'normal' : 'none') as StackingMode, group: 'A' },
+    stacking: { mode: stack ? StackingMode.Normal : StackingMode.None, group: 'A' },
     axisSoftMin: 0,
   };
 }
@@ -261,11 +267,11 @@ function timeOptions(): TimeOptions {
   return {
     legend: {
       calcs: [],
-      displayMode: 'list' as LegendDisplayMode,
+      displayMode: LegendDisplayMode.List,
       placement: 'bottom',
       showLegend: true,
     },
-    tooltip: { mode: 'multi' as TooltipDisplayMode, sort: 'desc' as SortOrder },
+    tooltip: { mode: TooltipDisplayMode.Multi, sort: SortOrder.Descending },
   };
 }
 
@@ -275,9 +281,9 @@ function barOptions(): BarOptions {
     barWidth: 0.9,
     groupWidth: 0.8,
     fullHighlight: false,
-    orientation: 'horizontal' as VizOrientation,
-    showValue: 'auto' as VisibilityMode,
-    stacking: 'none' as StackingMode,
+    orientation: VizOrientation.Horizontal,
+    showValue: VisibilityMode.Auto,
+    stacking: StackingMode.None,
     xTickLabelMaxLength: 0,
     xTickLabelRotation: 0,
   };
@@ -291,12 +297,12 @@ function statOptions({ sql, thresholds }: Panel): StatOptions {
       // A row for each label, else one value.
       values: /\bAS label\b/.test(sql),
     },
-    orientation: 'auto' as VizOrientation,
-    colorMode: (thresholds.length > 0 ? 'value' : 'none') as BigValueColorMode,
-    graphMode: 'none' as BigValueGraphMode,
-    justifyMode: 'auto' as BigValueJustifyMode,
-    textMode: 'auto' as BigValueTextMode,
-    percentChangeColorMode: 'standard' as PercentChangeColorMode,
+    orientation: VizOrientation.Auto,
+    colorMode: thresholds.length > 0 ? BigValueColorMode.Value : BigValueColorMode.None,
+    graphMode: BigValueGraphMode.None,
+    justifyMode: BigValueJustifyMode.Auto,
+    textMode: BigValueTextMode.Auto,
+    percentChangeColorMode: PercentChangeColorMode.Standard,
     showPercentChange: false,
     wideLayout: true,
   };

@@ -64,7 +64,7 @@ export async function readDictionary(
     reads: tablesIn(query).filter((table) => known.has(table) && table !== `${database}.${name}`),
     columns: columns
       .filter(({ table }) => table === `${database}.${name}`)
-      .map(({ table: _, ...column }) => column),
+      .map(({ name, type, comment, origin }) => ({ name, type, comment, origin })),
   }));
 }
 
