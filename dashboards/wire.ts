@@ -31,6 +31,8 @@ export interface PanelAbout {
   readonly stack: boolean;
   readonly gaps: 'zero' | 'open';
   readonly thresholds: readonly Threshold[];
+  /** What to say when there are no rows, and whether that is good news. */
+  readonly empty?: { readonly text: string; readonly tone: 'calm' | 'good' } | undefined;
   readonly link?: PanelLink | undefined;
   /** Title of the rows behind a point, where there are any. */
   readonly drilldown?: string | undefined;

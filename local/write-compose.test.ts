@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { WORKER_SETTINGS } from './connect.ts';
@@ -32,6 +33,8 @@ test('it is YAML whose references all lead somewhere', () => {
     for (const volume of volumes) {
       const [name = ''] = volume.split(':');
       expect(name.startsWith('.') || name in compose.volumes).toBe(true);
+      // What the repository has must be there; the rest the first steps make.
+      if (/^\.\/[a-z]/.test(name)) expect(existsSync(name), name).toBe(true);
     }
     for (const { source } of configs) expect(Object.keys(compose.configs)).toContain(source);
   }

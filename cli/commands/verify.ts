@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import { loadConfig } from '#runtime/config.ts';
+import { describeError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { checkNames, isNamed, sourcesOf } from '../named-tables.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
+import { recordVerification } from '../../pipeline/verify/verification-log.ts';
 import { compareSources } from '../up/compare-sources.ts';
 import { catchUpThroughKafka } from '../../pipeline/verify/catch-up.ts';
 import { describeVerification } from '../verify/describe-verification.ts';
@@ -43,6 +46,7 @@ export function verifyCommand(signal: AbortSignal): Command {
     .addHelpText(
       'after',
       '\nKeys of differing rows are printed, values only with --show-values.\n' +
+        'Counts are kept in ops.verifications, for the dashboard Verification.\n' +
         '\nEnvironment (by default the local stack):\n' +
         '  KAFKA_BROKERS, KAFKA_GROUP_ID,\n' +
         '  CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD\n' +
@@ -54,6 +58,8 @@ export function verifyCommand(signal: AbortSignal): Command {
       const catalog = await loadChosenCatalog(options.config);
       const sources = sourcesOf(names, catalog);
       const warehouse = connectConfiguredWarehouse(config, 'tributary-verify');
+      const run = randomUUID();
+      let unrecorded: string | undefined;
       try {
         const comparisons = await compareSources(catalog, warehouse, {
           isWanted: (source, table) =>
@@ -71,6 +77,15 @@ export function verifyCommand(signal: AbortSignal): Command {
             signal,
           }),
           showValues: options.showValues ?? false,
+          onCompared: async (comparison, tookMs) => {
+            try {
+              const verifiedAt = Date.now() - tookMs;
+              await recordVerification(warehouse, { comparison, run, verifiedAt, tookMs });
+            } catch (error) {
+              // What was found is true all the same.
+              unrecorded = describeError(error);
+            }
+          },
           signal,
         });
         checkNames(names, comparisons);
@@ -82,6 +97,9 @@ export function verifyCommand(signal: AbortSignal): Command {
             ? `${JSON.stringify(comparisons, undefined, 2)}\n`
             : `${describeVerification(comparisons, options.limit, paint)}\n`,
         );
+        if (unrecorded !== undefined) {
+          process.stderr.write(paint.warn(`not kept in ops.verifications: ${unrecorded}\n`));
+        }
         process.exitCode = comparisons.every(agrees) ? EXIT.ok : EXIT.failed;
       } finally {
         await warehouse.close();

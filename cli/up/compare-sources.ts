@@ -25,6 +25,8 @@ export interface CompareOptions {
   readonly catchUp?: (source: Source, client: SourceClient) => CatchUp;
   /** Whether differences carry the values of both sides. */
   readonly showValues?: boolean;
+  /** Called with each table as soon as it was compared, and how long that took. */
+  readonly onCompared?: (comparison: TableComparison, tookMs: number) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -42,6 +44,7 @@ export async function compareSources(
     isWantedSource = () => true,
     catchUp,
     showValues = false,
+    onCompared,
   } = options;
   const signal = options.signal ?? new AbortController().signal;
   const bySource = await Promise.all(
@@ -50,14 +53,20 @@ export async function compareSources(
         const comparisons: TableComparison[] = [];
         for (const table of await listTables(client)) {
           if (!isCaptured(source, table) || !isWanted(source, table)) continue;
-          comparisons.push(
-            await verifyTable({ source: source.name, ...table }, client, warehouse, {
+          const began = performance.now();
+          const comparison = await verifyTable(
+            { source: source.name, ...table },
+            client,
+            warehouse,
+            {
               signal,
               showValues,
               isMasked: (column) => maskOf(source.masks, { ...table, column }) !== undefined,
               ...(catchUp === undefined ? {} : { catchUp: catchUp(source, client) }),
-            }),
+            },
           );
+          comparisons.push(comparison);
+          await onCompared?.(comparison, performance.now() - began);
         }
         return comparisons;
       }),

@@ -83,7 +83,6 @@ test('verify agrees while writes go on, names a cell that was changed in the war
     query: `INSERT INTO current.erp__everything SELECT * REPLACE ('secret' AS label, _version + 1 AS _version)
             FROM (SELECT * FROM current.erp__everything FINAL WHERE part = 7)`,
   });
-  await warehouse.close();
   const wrong = run('verify', 'erp.everything');
   expect(await wrong.exit(), wrong.output).toBe(1);
   expect(wrong.output).toMatch(
@@ -93,6 +92,19 @@ test('verify agrees while writes go on, names a cell that was changed in the war
   const shown = run('verify', 'erp', '--show-values', '--json');
   expect(await shown.exit(), shown.output).toBe(1);
   expect(shown.output).toContain('"secret"');
+
+  const kept = await warehouse.query({
+    query: `SELECT table_name, outcome, source_rows, different, uniqExact(run) AS runs
+            FROM ops.verifications WHERE source = 'erp'
+            GROUP BY table_name, outcome, source_rows, different ORDER BY table_name, outcome`,
+    format: 'JSONCompactEachRow',
+  });
+  expect(await kept.json()).toEqual([
+    ['busy', 'equal', 1000, 0, 2],
+    ['everything', 'different', 550, 1, 2],
+    ['everything', 'equal', 550, 0, 1],
+  ]);
+  await warehouse.close();
 
   const misspelt = run('verify', 'erp.evrything');
   expect(await misspelt.exit(), misspelt.output).toBe(2);

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 
 /** Names that the address of a page uses for itself. */
-export const RESERVED_VARIABLES: readonly string[] = ['range', 'from', 'to', 'at', 'series'];
+export const RESERVED_VARIABLES: readonly string[] = [
+  'range',
+  'from',
+  'to',
+  'at',
+  'series',
+  'label',
+];
 
 /** How far back a page can look: spans that end now, in seconds. */
 export const RANGES = {
@@ -40,6 +47,9 @@ const link = z.strictObject({
   variables: z.record(identifier, z.string()).default({}),
 });
 
+/** What to say when there are no rows. */
+const empty = z.strictObject({ text: sentence, tone: z.enum(['calm', 'good']).default('calm') });
+
 const drilldown = z.strictObject({ title: sentence, sql: sentence });
 
 const panel = z.strictObject({
@@ -55,6 +65,7 @@ const panel = z.strictObject({
   /** What a piece of time without rows is: nothing happened, or nothing is known. */
   gaps: z.enum(['zero', 'open']).default('zero'),
   thresholds: z.array(threshold).default([]),
+  empty: empty.optional(),
   link: link.optional(),
   drilldown: drilldown.optional(),
   sql: sentence,

@@ -12,6 +12,8 @@ test('all dashboards parse, in the order of the menu', async () => {
     'stock',
     'sagas',
     'pipeline',
+    'drift',
+    'verification',
   ]);
 });
 

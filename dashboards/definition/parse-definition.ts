@@ -94,7 +94,7 @@ function crossCheck(
             panel.drilldown.sql,
             names,
             ['panels', index, 'drilldown', 'sql'],
-            ['series'],
+            panel.kind === 'bar' ? ['label', 'series'] : ['series'],
           )),
     ]),
   ];

@@ -10,7 +10,9 @@ import { answerProblem } from './answer-problem.ts';
 import type { Asset, Bundle } from './bundle.ts';
 import { dashboardRoutes } from './dashboard-routes.ts';
 import type { FreshnessParts } from './freshness.ts';
-import { dashboardPage, sqlPage } from './pages.ts';
+import { readDictionary } from './dictionary.ts';
+import { goneSignal } from './gone-signal.ts';
+import { dashboardPage, dictionaryPage, sqlPage } from './pages.ts';
 import { requirePassword, requireSameOrigin } from './same-origin.ts';
 import { sqlRoutes } from './sql-routes.ts';
 
@@ -82,6 +84,10 @@ export function createApp(parts: AppParts): Express {
   });
   app.get('/sql', (_request, response) => {
     sendPage(response, sqlPage({ bundle, dashboards, nonce: nonceOf(response) }));
+  });
+  app.get('/dictionary', async (_request, response) => {
+    const tables = await readDictionary(parts.client, goneSignal(response));
+    sendPage(response, dictionaryPage({ bundle, dashboards, nonce: nonceOf(response) }, tables));
   });
   app.use(() => {
     throw notFound('page');

@@ -63,10 +63,14 @@ export function dashboardRoutes(dashboards: readonly Dashboard[], parts: Freshne
     const { drilldown } = panel;
     if (drilldown === undefined) throw notFound('drill-down');
     const query = queryOf(request);
-    const at = Number(query.get('at') ?? 'x');
-    if (!Number.isFinite(at)) throw new HttpProblem(400, 'at must be a time in milliseconds.');
-    const range = bucketAt({ ...rangeOf(query, dashboard), isLive: false }, at);
-    const variables = { ...variablesOf(query, dashboard), series: valueOf(query, 'series') };
+    const variables = {
+      ...variablesOf(query, dashboard),
+      label: valueOf(query, 'label'),
+      series: valueOf(query, 'series'),
+    };
+    // A bar is of the whole time, a point of its piece.
+    const whole = { ...rangeOf(query, dashboard), isLive: false };
+    const range = panel.kind === 'bar' ? whole : bucketAt(whole, timeOf(query));
     response.json(await ask(response, dashboard, panel, drilldown.sql, { range, variables }));
   });
 
@@ -142,6 +146,12 @@ function findDashboard(dashboards: readonly Dashboard[], request: Request): Dash
 
 function queryOf(request: Request): URLSearchParams {
   return new URL(request.originalUrl, 'http://localhost').searchParams;
+}
+
+function timeOf(query: URLSearchParams): number {
+  const at = Number(query.get('at') ?? 'x');
+  if (!Number.isFinite(at)) throw new HttpProblem(400, 'at must be a time in milliseconds.');
+  return at;
 }
 
 function rangeOf(query: URLSearchParams, dashboard: Dashboard): TimeRange {

@@ -22,6 +22,11 @@ const configSchema = z.object({
   clickhouseUrl: z.url().default('http://127.0.0.1:8123').describe('HTTP interface of ClickHouse.'),
   clickhouseAnalystUser: z.string().default('analyst').describe('User who may only read.'),
   clickhouseAnalystPassword: secret().default(new Secret('')).describe('Password of that user.'),
+  clickhouseStewardUser: z
+    .string()
+    .optional()
+    .describe('User of the panels, who may also read all of ops; the analyst when not set.'),
+  clickhouseStewardPassword: secret().default(new Secret('')).describe('Password of that user.'),
   pipelineHealthUrl: z.url().optional().describe('Health address of the pipeline.'),
   connectUrl: z.url().optional().describe('REST address of Kafka Connect.'),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
@@ -65,7 +70,15 @@ async function serve(config: Config, log: Logger, signal: AbortSignal): Promise<
     user: config.clickhouseAnalystUser,
     password: config.clickhouseAnalystPassword,
   };
-  const client = connectAnalyst(address, PANEL_CONNECTIONS);
+  const panels =
+    config.clickhouseStewardUser === undefined
+      ? address
+      : {
+          ...address,
+          user: config.clickhouseStewardUser,
+          password: config.clickhouseStewardPassword,
+        };
+  const client = connectAnalyst(panels, PANEL_CONNECTIONS);
   const sqlClient = connectAnalyst(address, SQL_CONNECTIONS);
   const [dashboards, bundle] = await Promise.all([loadDefinitions(), bundlePages()]);
   const app = createApp({

@@ -1,6 +1,7 @@
 import type { Dashboard } from '../definition/definition.ts';
 import type { DashboardAbout } from '../wire.ts';
 import type { Bundle } from './bundle.ts';
+import type { DictionaryTable } from './dictionary.ts';
 
 /** What all pages have. */
 export interface PageParts {
@@ -32,6 +33,36 @@ export function sqlPage(parts: PageParts): string {
   });
 }
 
+/** The page that says what every table and column means. It needs no script. */
+export function dictionaryPage(parts: PageParts, tables: readonly DictionaryTable[]): string {
+  const databases = [...new Set(tables.map(({ database }) => database))];
+  const body = databases.map((database) => {
+    const own = tables.filter((table) => table.database === database);
+    return `<section class="dictionary"><h2>${escape(database)}</h2>${own.map(dictionaryEntry).join('')}</section>`;
+  });
+  return page(parts, {
+    here: '/dictionary',
+    title: 'Data dictionary',
+    description: 'What every table and column means, and which column of which service feeds it.',
+    body: body.length === 0 ? '<p class="state">There is no table yet.</p>' : body.join('\n'),
+  });
+}
+
+function dictionaryEntry({ database, name, comment, reads, columns }: DictionaryTable): string {
+  const id = `${database}.${name}`;
+  const links = reads.map((table) => `<a href="#${escape(table)}">${escape(table)}</a>`);
+  const rows = columns.map(
+    (column) =>
+      `<tr><th scope="row">${escape(column.name)}</th><td>${escape(column.type)}</td>` +
+      `<td>${escape(column.comment)}</td><td>${escape(column.origin)}</td></tr>`,
+  );
+  return `<details class="panel" id="${escape(id)}"><summary><b>${escape(id)}</b> ${escape(comment)}</summary>
+${links.length === 0 ? '' : `<p class="hint">Reads ${links.join(', ')}</p>`}
+<div class="table-scroll" tabindex="0" role="region" aria-label="Columns of ${escape(id)}">
+<table><thead><tr><th scope="col">Column</th><th scope="col">Type</th><th scope="col">Meaning</th><th scope="col">Fed by</th></tr></thead>
+<tbody>${rows.join('')}</tbody></table></div></details>`;
+}
+
 function aboutDashboard({
   id,
   title,
@@ -56,11 +87,21 @@ function aboutDashboard({
 
 function page(
   { bundle, dashboards, nonce }: PageParts,
-  about: { here: string; title: string; description: string; script: string; data: unknown },
+  about: {
+    here: string;
+    title: string;
+    description: string;
+    /** Makes the page from the data; without one the page is its body. */
+    script?: string;
+    data?: unknown;
+    /** HTML. */
+    body?: string;
+  },
 ): string {
   const entries = [
     ...dashboards.map(({ id, title }) => ({ href: `/d/${id}`, title })),
     { href: '/sql', title: 'SQL' },
+    { href: '/dictionary', title: 'Data dictionary' },
   ];
   const menu = entries
     .map(
@@ -79,7 +120,7 @@ function page(
 <meta name="style-nonce" content="${nonce}">
 <link rel="icon" href="${bundle.address('icon.svg')}" type="image/svg+xml">
 <link rel="stylesheet" href="${bundle.address('style.css')}">
-<script type="module" src="${bundle.address(about.script)}"></script>
+${about.script === undefined ? '' : `<script type="module" src="${bundle.address(about.script)}"></script>`}
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
@@ -94,9 +135,9 @@ function page(
 <div><h1>${escape(about.title)}</h1><p>${escape(about.description)}</p></div>
 <div id="page-tools"></div>
 </header>
-<div id="page-body"></div>
+<div id="page-body">${about.body ?? ''}</div>
 </main>
-<script type="application/json" id="page-data">${JSON.stringify(about.data).replaceAll('<', '\\u003c')}</script>
+<script type="application/json" id="page-data">${JSON.stringify(about.data ?? null).replaceAll('<', '\\u003c')}</script>
 </body>
 </html>
 `;

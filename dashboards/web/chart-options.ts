@@ -220,6 +220,8 @@ function valueAxis({ unit }: Look, theme: Theme): Record<string, unknown> {
   return {
     type: 'value',
     min: 0,
+    // Nothing but zeros gives an axis no size of its own: up to one percent says most.
+    max: ({ max }: { max: number }) => (unit === 'percent' && max === 0 ? 0.01 : null),
     minInterval: unit === 'count' ? 1 : undefined,
     splitNumber: 4,
     axisLine: { show: false },

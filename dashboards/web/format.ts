@@ -21,7 +21,7 @@ export function formatNumber(value: number, unit: Unit, currency?: string): stri
     case 'money':
       return formatMoney(value, currency);
     case 'percent':
-      return plain(value * 100, 1) + THIN_SPACE + '%';
+      return formatPercent(value * 100) + THIN_SPACE + '%';
     case 'ms':
       return formatDuration(value);
     case 'bytes':
@@ -46,6 +46,13 @@ export function formatShort(value: number, unit: Unit): string {
 
 function plain(value: number, digits: number): string {
   return new Intl.NumberFormat(LOCALE, { maximumFractionDigits: digits }).format(value);
+}
+
+/** A small share is not none: it keeps two digits that say something. */
+function formatPercent(value: number): string {
+  return value !== 0 && Math.abs(value) < 0.1
+    ? new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 2 }).format(value)
+    : plain(value, 1);
 }
 
 function formatMoney(value: number, currency: string | undefined): string {

@@ -77,7 +77,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
     element.dataset['state'] = shown.rows.length === 0 ? 'empty' : 'data';
     sqlLink.href = sqlHref(about, view, shown);
     if (shown.rows.length === 0) {
-      replace(el('p', { class: 'state' }, 'Nothing in this time.'));
+      replace(emptyView(about));
       return;
     }
     if (isTable) replace(pointsTable(shown));
@@ -126,8 +126,8 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
   }
 
   function choose({ series, label, time }: ChosenPoint): void {
-    if (about.drilldown !== undefined && time !== undefined) {
-      void openDrilldown(about.drilldown, rowsUrl(time, series));
+    if (about.drilldown !== undefined && (time !== undefined || about.kind === 'bar')) {
+      void openDrilldown(about.drilldown, rowsUrl({ time, label, series }));
     } else if (about.link !== undefined) {
       const values: Readonly<Record<string, string>> = { label, series };
       location.assign(linkHref(about.link, (column) => values[column], timeQuery()));
@@ -135,7 +135,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
   }
 
   /** A fixed time: a point must not move on while somebody looks at it. */
-  function rowsUrl(time: number, series: string): string {
+  function rowsUrl({ time, label, series }: ChosenPoint): string {
     const { from = 0, to = 0 } = data ?? {};
     const fixed = {
       ...view,
@@ -144,7 +144,8 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
       to: new Date(to).toISOString(),
     };
     const query = new URLSearchParams(viewQuery(fixed));
-    query.set('at', String(time));
+    if (time !== undefined) query.set('at', String(time));
+    query.set('label', label);
     query.set('series', series);
     return `${base}/rows?${query.toString()}`;
   }
@@ -158,13 +159,17 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
     table.querySelectorAll('tbody tr').forEach((line, index) => {
       const row = shown.rows[index] ?? [];
       const time = Date.parse(cellText(row[at('t')] ?? null));
-      const series = cellText(row[at('series')] ?? '');
+      const point = {
+        time: Number.isNaN(time) ? undefined : time,
+        label: cellText(row[at('label')] ?? ''),
+        series: cellText(row[at('series')] ?? ''),
+      };
       const open = el(
         'button',
         {
           type: 'button',
           class: 'quiet',
-          onclick: () => void openDrilldown(title, rowsUrl(time, series)),
+          onclick: () => void openDrilldown(title, rowsUrl(point)),
         },
         'Rows',
       );
@@ -253,6 +258,17 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
       }
     },
   };
+}
+
+/** That there are no rows, in the panel's own words. */
+function emptyView({ empty }: PanelAbout): HTMLElement {
+  const { text, tone } = empty ?? { text: 'Nothing in this time.', tone: 'calm' };
+  return el(
+    'p',
+    { class: `state ${tone}` },
+    tone === 'good' && el('span', { class: 'check', 'aria-hidden': 'true' }, '✓'),
+    text,
+  );
 }
 
 /** The query with its values, for the SQL page. */

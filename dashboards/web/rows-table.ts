@@ -29,12 +29,24 @@ const TONES: Readonly<Record<string, string>> = {
   discarded: 'calm',
   none: 'calm',
   abandoned: 'calm',
+  'in step': 'good',
+  healed: 'good',
+  equal: 'good',
+  unconfirmed: 'busy',
+  'never compared': 'busy',
+  'not compared': 'calm',
+  different: 'bad',
+  removed: 'calm',
+  drifting: 'bad',
+  'not watched': 'bad',
+  'not healed': 'bad',
+  refused: 'bad',
   failed: 'bad',
   stuck: 'bad',
   open: 'bad',
   suspended: 'bad',
 };
-const STATE_COLUMNS = new Set(['status', 'state', 'stock', 'payment_status', 'action']);
+const STATE_COLUMNS = new Set(['status', 'state', 'stock', 'payment_status', 'action', 'outcome']);
 
 /** Rows as a table for people. Columns that come too wide scroll within it. */
 export function rowsTable(
