@@ -51,6 +51,9 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '004_source_columns',
     '005_source_tables',
     '006_drift',
+    '007_facts',
+    '009_verifications',
+    '010_drift_rules',
   ]);
   expect(await migrate(client, options)).toEqual([]);
   expect(

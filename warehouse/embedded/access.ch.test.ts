@@ -103,7 +103,7 @@ test('each source of the catalog is there, and no other', async () => {
       const match = new RegExp(`^GRANT .* ON (\\w+)\\.\\* TO ${role}$`).exec(statement);
       return match?.[1] === undefined ? [] : [match[1]];
     });
-    const own = ['changes', 'current', 'history', 'marts', 'ops'];
+    const own = ['changes', 'current', 'facts', 'history', 'marts', 'ops'];
     expect(granted.filter((name) => !own.includes(name))).toEqual(
       catalog.sources.map(({ name }) => name),
     );
