@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
 import { provision } from '../../connectors/provision.ts';
 import { loadLocalSettings, statePath } from '../../local/settings.ts';
@@ -31,8 +31,8 @@ const SOURCES = {
   busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy${RULES}`,
   plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    outbox: messaging.outbox${RULES}`,
   killed: 'url: ${KILLED_URL}\n    tables: [public.*]\n    first_load: copy',
-  events:
-    'url: ${EVENTS_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy',
+  posted:
+    'url: ${POSTED_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy',
   beyond: 'url: ${BEYOND_URL}\n    tables: [public.*]\n    first_load: copy',
 } as const;
 type SourceName = keyof typeof SOURCES;
@@ -43,6 +43,8 @@ let stack: Stack;
 let warehouse: Warehouse;
 let env: NodeJS.ProcessEnv;
 const pools: pg.Pool[] = [];
+/** Ended with the test that began them, however it ends: an open transaction holds up any new slot. */
+const running: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
   server = await startPostgres({ dedicated: true, walLevel: 'logical' });
@@ -50,7 +52,7 @@ beforeAll(async () => {
   folder = here.stateDir;
   mkdirSync(folder, { recursive: true });
   const urls: Record<string, string> = {};
-  for (const name of ['busy', 'killed', 'events', 'beyond']) {
+  for (const name of ['busy', 'killed', 'posted', 'beyond']) {
     urls[`${name.toUpperCase()}_URL`] = (await server.createDatabase(name)).adminUrl;
   }
   urls['TRIBUTARY_MASK_KEY'] = 'a key of more than sixteen characters';
@@ -71,6 +73,10 @@ beforeAll(async () => {
     },
   });
   await stack.start(new AbortController().signal);
+});
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((stop) => stop()));
 });
 
 afterAll(async () => {
@@ -152,12 +158,12 @@ function write(database: pg.Pool): { stop: () => Promise<void> } {
       );
     }
   })();
-  return {
-    stop: async () => {
-      stopping.abort();
-      await done;
-    },
+  const stop = async () => {
+    stopping.abort();
+    await done;
   };
+  running.push(stop);
+  return { stop };
 }
 
 const ITEMS = `
@@ -184,18 +190,33 @@ test('a source is copied while it is written to: every change wins, and columns,
   );
   await prepare('plain', 'SELECT 1');
   const writer = write(database);
-  // In flight when the slot is made, committed while the rows are copied.
+  // Under way when the slot is to be made: it waits for that, and the copy has it.
   const early = await database.connect();
-  const output = await apply('busy');
+  running.push(async () => early.release(true));
   await early.query('BEGIN');
-  await early.query("UPDATE items SET note = 'after the copy' WHERE id = 5");
+  await early.query("UPDATE items SET note = 'under way' WHERE id = 5");
+  const applying = apply('busy');
+  await expect
+    .poll(
+      async () =>
+        (
+          await database.query(
+            "SELECT FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event_type = 'Lock'",
+          )
+        ).rowCount,
+      { timeout: 60_000 },
+    )
+    .toBe(1);
   await early.query('COMMIT');
-  early.release();
+  const output = await applying;
   expect(output).toMatch(/busy: [\d,]+ rows of 3 tables copied in/);
   expect(await apply('plain')).toContain('+ tributary-plain');
   await writer.stop();
   await verified('busy');
   await verified('plain');
+  expect(
+    await query("SELECT _op FROM changes.busy__items WHERE remark = 'under way'"),
+  ).toContainEqual(['snapshot']);
   const columns = (database: string, source: string) =>
     query(
       `SELECT replaceOne(table, '${source}__', ''), name, type FROM system.columns
@@ -271,17 +292,17 @@ test('a load that is killed while it copies begins anew, one that is killed behi
 
 test('what a copy cannot do is left to Debezium, with the reason', async () => {
   await prepare(
-    'events',
+    'posted',
     `CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2);
     CREATE SCHEMA messaging;
     CREATE TABLE messaging.outbox (id uuid PRIMARY KEY, aggregatetype text NOT NULL, aggregateid text NOT NULL,
       type text NOT NULL, payload jsonb NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
     INSERT INTO messaging.outbox VALUES (gen_random_uuid(), 'order', '1', 'order.placed', '{}')`,
   );
-  expect(await apply('events')).toMatch(
-    /events: its rows are left to Debezium's snapshot: its outbox messaging\.outbox has rows already/,
+  expect(await apply('posted')).toMatch(
+    /posted: its rows are left to Debezium's snapshot: its outbox messaging\.outbox has rows already/,
   );
-  await verified('events');
+  await verified('posted');
   await prepare(
     'beyond',
     `CREATE TABLE t (id int PRIMARY KEY, since date); INSERT INTO t VALUES (1, '2024-02-29'), (2, 'infinity');
@@ -302,10 +323,10 @@ test('what a copy cannot do is left to Debezium, with the reason', async () => {
     .toEqual([[1], [1]]);
   expect(
     await query(
-      "SELECT source, state FROM ops.first_loads FINAL WHERE source IN ('events', 'beyond') ORDER BY source",
+      "SELECT source, state FROM ops.first_loads FINAL WHERE source IN ('posted', 'beyond') ORDER BY source",
     ),
   ).toEqual([
     ['beyond', 'snapshot'],
-    ['events', 'snapshot'],
+    ['posted', 'snapshot'],
   ]);
 });
