@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Secret } from '#runtime/config.ts';
 import { connectWarehouse, type Warehouse } from '../pipeline/sink/clickhouse-client.ts';
+import { peerUrls } from '../local/node-processes.ts';
 import { shopDatabases } from '../local/stack.ts';
 import { portOf, statePath, type LocalSettings } from '../local/settings.ts';
 
@@ -19,15 +20,21 @@ export function localAddresses(settings: LocalSettings): Record<string, string> 
   };
 }
 
-/** Capture URLs of the shop's databases, as the environment variables the catalog names. */
+/**
+ * Capture URLs of the shop's databases, and URLs of its services, as the environment variables the
+ * catalog names.
+ */
 export async function shopSourceUrls(settings: LocalSettings): Promise<Record<string, string>> {
   const databases = await shopDatabases(settings);
-  return Object.fromEntries(
-    [...databases].map(([service, { captureUrl }]) => [
-      captureVariable(service),
-      captureUrl.reveal(),
-    ]),
-  );
+  return {
+    ...peerUrls(settings),
+    ...Object.fromEntries(
+      [...databases].map(([service, { captureUrl }]) => [
+        captureVariable(service),
+        captureUrl.reveal(),
+      ]),
+    ),
+  };
 }
 
 /** URLs of the shop's databases as their superuser, by service. */

@@ -5,6 +5,7 @@ import { loadLocalSettings } from '../local/settings.ts';
 import { auditCommand } from './commands/audit.ts';
 import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
+import { driftCommand } from './commands/drift.ts';
 import { resyncCommand } from './commands/resync.ts';
 import { statusCommand } from './commands/status.ts';
 import { trafficCommand } from './commands/traffic.ts';
@@ -65,6 +66,7 @@ async function main(): Promise<number> {
   program.addCommand(resyncCommand(stop));
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());
+  program.addCommand(driftCommand(stop));
   for (const command of program.commands) command.exitOverride();
   try {
     for (const [name, value] of Object.entries(

@@ -74,6 +74,28 @@ export function transformerProcess(
   );
 }
 
+/** Compares copies with their owners. */
+export function driftMonitorProcess(
+  settings: LocalSettings,
+  sourceUrls: Readonly<Record<string, string>>,
+): ProcessSpec {
+  const port = portOf(settings, 'drift-monitor');
+  return nodeProcess(
+    settings,
+    'drift-monitor',
+    'pipeline/bin/drift-monitor.ts',
+    {
+      ...sourceUrls,
+      TRIBUTARY_CONFIG: resolve(settings.catalogPath),
+      KAFKA_BROKERS: `127.0.0.1:${portOf(settings, 'kafka')}`,
+      CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
+      METRICS_PORT: String(port),
+    },
+    // A round may be waiting for the warehouse to catch up.
+    { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`) },
+  );
+}
+
 /** The pages over the warehouse. */
 export function dashboardsProcess(settings: LocalSettings): ProcessSpec {
   const port = portOf(settings, 'dashboards');
@@ -163,7 +185,7 @@ export function trafficProcess(settings: LocalSettings, traffic: Traffic): Proce
 }
 
 /** `USERS_URL` and so on, of every service but the one itself. */
-function peerUrls(settings: LocalSettings, except?: ShopDatabase): Record<string, string> {
+export function peerUrls(settings: LocalSettings, except?: ShopDatabase): Record<string, string> {
   return Object.fromEntries(
     SHOP_SERVICES.filter((service) => service !== except).map((service) => [
       `${service.toUpperCase()}_URL`,

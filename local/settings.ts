@@ -42,6 +42,7 @@ const PORTS = {
   'service-order-history': 13007,
   transformer: 19464,
   dashboards: 13080,
+  'drift-monitor': 19465,
 } as const;
 
 /** What listens on a port. */

@@ -6,6 +6,7 @@ import { acceptsConnections } from './health.ts';
 import { kafkaProcess } from './kafka.ts';
 import {
   dashboardsProcess,
+  driftMonitorProcess,
   gatewayProcess,
   shopServiceProcess,
   trafficProcess,
@@ -119,7 +120,8 @@ export class Stack {
     const gateway = shop ? [run(gatewayProcess(settings))] : [];
     // With nothing to show yet they say so; they are there as long as anything is.
     const dashboards = warehouse.then(() => run(dashboardsProcess(settings)));
-    await all([connectors, transformer, dashboards, ...services, ...gateway]);
+    const drift = transformer.then(() => run(driftMonitorProcess(settings, sourceUrls)));
+    await all([connectors, transformer, drift, dashboards, ...services, ...gateway]);
     if (traffic !== undefined) await run(trafficProcess(settings, traffic));
   }
 
@@ -178,7 +180,7 @@ export class Stack {
 
 /** Reverse order of dependence: nobody loses what it needs before it has stopped itself. */
 const STOP_LAYERS = [
-  /^(traffic|dashboards)$/,
+  /^(traffic|dashboards|drift-monitor)$/,
   /^service-/,
   /^transformer$/,
   /^connect$/,
@@ -258,6 +260,7 @@ async function checkPorts(settings: LocalSettings, shop: boolean): Promise<void>
     'warehouse',
     'transformer',
     'dashboards',
+    'drift-monitor',
   ];
   const ofShop = SHOP_DATABASES.flatMap((service): PortName[] => [
     `postgres-${service}`,

@@ -110,7 +110,7 @@ export function composeFile(): string {
         {
           CONNECT_URL: 'http://connect:8083',
           POSTGRES_PASSWORD: required('POSTGRES_PASSWORD'),
-          ...captureUrls(),
+          ...catalogVariables(),
         },
       ),
       restart: 'no',
@@ -122,10 +122,20 @@ export function composeFile(): string {
         CLICKHOUSE_URL: 'http://clickhouse:8123',
         CLICKHOUSE_PASSWORD: required('CLICKHOUSE_PASSWORD'),
         METRICS_PORT: '9464',
-        ...captureUrls(),
+        ...catalogVariables(),
       }),
       stop_grace_period: '30s',
       depends_on: healthy('kafka', 'registry', 'clickhouse'),
+    },
+    'drift-monitor': {
+      ...nodeProcess(['node', '--import', 'tsx', 'pipeline/bin/drift-monitor.ts'], {
+        KAFKA_BROKERS: KAFKA,
+        CLICKHOUSE_URL: 'http://clickhouse:8123',
+        CLICKHOUSE_PASSWORD: required('CLICKHOUSE_PASSWORD'),
+        METRICS_PORT: '9465',
+        ...catalogVariables(),
+      }),
+      depends_on: healthy('kafka', 'clickhouse', ...SHOP_SERVICES),
     },
     traffic: {
       ...nodeProcess(['node', '--import', 'tsx', 'services/traffic/main.ts'], {
@@ -241,13 +251,13 @@ function serviceUrls(except?: ShopDatabase): Record<string, string> {
   );
 }
 
-function captureUrls(): Record<string, string> {
-  return Object.fromEntries(
-    SHOP_SERVICES.map((name) => [
-      `${name.toUpperCase()}_CAPTURE_URL`,
-      `postgres://${CAPTURE_ROLE}:${required('CAPTURE_PASSWORD')}@postgres-${name}:5432/${name}`,
-    ]),
-  );
+/** What tributary.yaml names. */
+function catalogVariables(): Record<string, string> {
+  const captureUrls = SHOP_SERVICES.map((name) => [
+    `${name.toUpperCase()}_CAPTURE_URL`,
+    `postgres://${CAPTURE_ROLE}:${required('CAPTURE_PASSWORD')}@postgres-${name}:5432/${name}`,
+  ]);
+  return { ...serviceUrls(), ...Object.fromEntries(captureUrls) };
 }
 
 /** A variable that compose refuses to start without. */

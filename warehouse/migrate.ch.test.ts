@@ -50,6 +50,7 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '003_resyncs',
     '004_source_columns',
     '005_source_tables',
+    '006_drift',
   ]);
   expect(await migrate(client, options)).toEqual([]);
   expect(

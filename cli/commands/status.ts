@@ -7,8 +7,10 @@ import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
+import { readDriftStatus } from '../../pipeline/drift/drift-status.ts';
+import { describeDriftStatus, isDriftFree } from '../status/describe-drift-status.ts';
 import { describeStatus, isWell } from '../status/describe-status.ts';
-import { gatherStatus } from '../status/gather-status.ts';
+import { gatherStatus, known } from '../status/gather-status.ts';
 import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
 const settings = pipelineSettings.extend({ connectUrl: z.url() });
@@ -18,7 +20,7 @@ const DEADLINE_MS = 20_000;
 /** `tributary status`: every source at a glance. */
 export function statusCommand(): Command {
   return new Command('status')
-    .description('Show every source: connector, slot, lags, rows in the warehouse')
+    .description('Show every source: connector, slot, lags, rows in the warehouse; and what drifts')
     .option('--config <file>', 'catalog of the sources (default: tributary.yaml)')
     .option('--json', 'as JSON')
     .addHelpText(
@@ -48,12 +50,22 @@ export function statusCommand(): Command {
         warehouse,
         signal: AbortSignal.timeout(DEADLINE_MS),
       });
+      const rules = catalog.drift.map(({ name }) => name);
+      const drift = await known(() => readDriftStatus(warehouse, rules));
       await warehouse.close();
+      const now = Date.now();
+      const paint = pc.isColorSupported
+        ? { good: pc.green, bad: pc.red }
+        : { good: String, bad: String };
+      const text = [describeStatus(statuses, paint), describeDriftStatus(drift, now)];
+      const asText = (_key: string, value: unknown) =>
+        typeof value === 'bigint' ? value.toString() : value;
       process.stdout.write(
         options.json === true
-          ? `${JSON.stringify(statuses, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value), 2)}\n`
-          : `${describeStatus(statuses, pc.isColorSupported ? { good: pc.green, bad: pc.red } : { good: String, bad: String })}\n`,
+          ? `${JSON.stringify({ sources: statuses, drift }, asText, 2)}\n`
+          : `${text.filter((part) => part !== undefined).join('\n')}\n`,
       );
-      process.exitCode = statuses.every(isWell) ? EXIT.ok : EXIT.failed;
+      const isAllWell = statuses.every(isWell) && isDriftFree(drift, now);
+      process.exitCode = isAllWell ? EXIT.ok : EXIT.failed;
     });
 }

@@ -8,7 +8,7 @@ import { checkNames, isNamed, sourcesOf } from '../named-tables.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { compareSources } from '../up/compare-sources.ts';
-import { catchUpThroughKafka } from '../verify/catch-up.ts';
+import { catchUpThroughKafka } from '../../pipeline/verify/catch-up.ts';
 import { describeVerification } from '../verify/describe-verification.ts';
 import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 

@@ -10,7 +10,7 @@ import { waitUntilConsumed } from '../../pipeline/source/group-progress.ts';
 import type { Kafka } from '../../pipeline/source/kafka-client.ts';
 import { endOffsets, sendMarkers } from '../../pipeline/source/resync-markers.ts';
 import { listTables } from '../../pipeline/verify/table-shape.ts';
-import { tooLate, waitForSlot } from '../verify/catch-up.ts';
+import { tooLate, waitForSlot } from '../../pipeline/verify/catch-up.ts';
 
 /** What a resync works with. */
 export interface ResyncTools {

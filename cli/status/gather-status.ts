@@ -88,7 +88,8 @@ export async function gatherStatus(parts: {
   );
 }
 
-async function known<T>(ask: () => Promise<T>): Promise<Known<T>> {
+/** The value that `ask` brings, or why it does not. */
+export async function known<T>(ask: () => Promise<T>): Promise<Known<T>> {
   try {
     return { value: await ask() };
   } catch (error) {

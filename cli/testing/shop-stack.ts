@@ -38,8 +38,11 @@ export class ShopStack {
   readonly stack: Stack;
   readonly catalog: Catalog;
   readonly warehouse: Warehouse;
+  /** With which commands find it. */
+  readonly env: NodeJS.ProcessEnv;
 
   private constructor(parts: {
+    env: NodeJS.ProcessEnv;
     settings: LocalSettings;
     signal: AbortSignal;
     stack: Stack;
@@ -51,12 +54,15 @@ export class ShopStack {
     this.stack = parts.stack;
     this.catalog = parts.catalog;
     this.warehouse = parts.warehouse;
+    this.env = parts.env;
   }
 
   /**
    * Starts it from nothing, in a place of its own.
    *
    * @param seed - of the customers
+   * @param catalog - path of another catalog than the shop's own
+   * @param env - further variables that it names
    * @param onFailure - a process was given up
    */
   static async start(
@@ -65,13 +71,21 @@ export class ShopStack {
     options: {
       seed: number;
       onFailure: (error: Error) => void;
+      catalog?: string;
+      env?: Readonly<Record<string, string>>;
       signal?: AbortSignal;
     },
   ): Promise<ShopStack> {
     const signal = options.signal ?? new AbortController().signal;
-    const settings = loadLocalSettings((await testPlace(name, portOffset)).env);
-    const urls = await shopSourceUrls(settings);
-    const catalog = await loadCatalog('tributary.yaml', urls);
+    const { catalog: ownCatalog } = options;
+    const env = {
+      ...(await testPlace(name, portOffset)).env,
+      ...(ownCatalog === undefined ? {} : { TRIBUTARY_CONFIG: ownCatalog }),
+      ...options.env,
+    };
+    const settings = loadLocalSettings(env);
+    const urls = { ...(await shopSourceUrls(settings)), ...options.env };
+    const catalog = await loadCatalog(settings.catalogPath, urls);
     const addresses = localAddresses(settings);
     const stack = new Stack({
       settings,
@@ -91,7 +105,7 @@ export class ShopStack {
       onFailure: options.onFailure,
     });
     const warehouse = connectLocalWarehouse(settings, 'test');
-    const shop = new ShopStack({ settings, signal, stack, catalog, warehouse });
+    const shop = new ShopStack({ env, settings, signal, stack, catalog, warehouse });
     try {
       await stack.start(signal);
       // What `up` does beside the stack.

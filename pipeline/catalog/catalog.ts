@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Secret } from '#runtime/config.ts';
 import type { ColumnRules } from './column-rules.ts';
+import { alertEntry, driftEntry, type AlertTarget, type DriftRule } from './drift-rule.ts';
 import { MASK_KEY_VARIABLE } from './mask.ts';
 import type { PostgresAddress } from './postgres-address.ts';
 import type { TablePattern } from './table-pattern.ts';
@@ -150,6 +151,12 @@ export const catalogDocument = z
     sources: z.array(sourceEntry).min(1, 'must list at least one source').meta({
       description: 'The Postgres databases whose tables flow into the warehouse.',
     }),
+    drift: z.array(driftEntry).optional().meta({
+      description: 'Which fields are copies of which, for the drift monitor.',
+    }),
+    alerts: z.array(alertEntry).optional().meta({
+      description: 'Where the drift monitor sends alerts, beside its log and its metrics.',
+    }),
   })
   .meta({
     title: 'Tributary catalog',
@@ -180,6 +187,9 @@ export interface Catalog {
   /** File it was read from. */
   readonly path: string;
   readonly sources: readonly Source[];
+  /** Which fields are copies of which. */
+  readonly drift: readonly DriftRule[];
+  readonly alerts: readonly AlertTarget[];
   /** Environment variables that it refers to. */
   readonly variables: readonly string[];
 }

@@ -5,6 +5,7 @@ import { catalogDocument, type Catalog, type Source } from './catalog.ts';
 import { catalogInvalid, type CatalogProblem } from './catalog-problem.ts';
 import { interpolate } from './interpolate.ts';
 import { MASK_KEY_VARIABLE, MIN_MASK_KEY_LENGTH, type MaskRule } from './mask.ts';
+import { parseDrift } from './parse-drift.ts';
 import { explainShapeIssue, explainUnknownKey } from './shape-problem.ts';
 import { parsePostgresUrl } from './postgres-address.ts';
 import {
@@ -123,7 +124,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       }
     }
     if (typeof url !== 'string') continue;
-    const resolved = interpolate(url, env);
+    const resolved = interpolate(url, env, 'postgres://user:password@host:5432/dbname');
     variables.push(...resolved.variables);
     for (const { what, fix } of resolved.problems) report(at([...place, 'url']), what, fix);
     if (resolved.problems.length > 0) continue;
@@ -153,8 +154,16 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       maskKey: hashes && maskKey !== undefined ? new Secret(maskKey) : undefined,
     });
   }
+  const drift = parseDrift(content, sources, {
+    env,
+    at: (place, what, fix) => report(at(place), what, fix),
+    atKey: (place, key, what, fix) => report(offsetOfKey(document, place, key), what, fix),
+    lineOf: (place) => lines.linePos(at(place)).line,
+  });
   if (problems.length > 0) throw catalogInvalid(path, problems);
-  return { path, sources, variables: [...new Set(variables)] };
+  variables.push(...drift.variables);
+  const { rules, alerts } = drift;
+  return { path, sources, drift: rules, alerts, variables: [...new Set(variables)] };
 }
 
 /** The outbox that an entry names: one table. */

@@ -108,6 +108,21 @@ export const ERROR_CODES = {
       'An update left a large value alone, so it is not in the record, and the warehouse does not hold the row it belongs to.',
     fix: 'The row was never captured: snapshot the table again, then replay the dead letter.',
   },
+  DRIFT_RULE_BROKEN: {
+    disposition: 'halt',
+    meaning: 'A rule of the drift monitor does not fit the tables it is about.',
+    fix: 'Correct the rule under `drift:` in tributary.yaml; columns are called as they are in the warehouse.',
+  },
+  ALERT_FAILED: {
+    disposition: 'retry',
+    meaning: 'A receiver of alerts does not answer, or refuses what it is told.',
+    fix: 'Correct its url under `alerts:` in tributary.yaml; the alert is in ops.drift_alerts.',
+  },
+  REPAIR_REFUSED: {
+    disposition: 'halt',
+    meaning: "A repair could not be asked for, or the owner's service did not do it.",
+    fix: 'See the reason; pipeline/docs/drift.md says what the endpoint of a rule has to do.',
+  },
   KEY_MISSING: {
     disposition: 'halt',
     meaning: 'A table has no primary key, so its rows cannot be told apart in the warehouse.',

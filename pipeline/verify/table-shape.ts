@@ -16,6 +16,8 @@ export interface SourceTable {
 /** A column that both sides print alike. */
 export interface ComparedColumn {
   readonly name: string;
+  /** Name in the view. */
+  readonly published: string;
   /** SQL of Postgres that gives its canonical text. */
   readonly postgres: string;
   /** SQL of ClickHouse that gives its canonical text. */
@@ -182,6 +184,7 @@ function comparedColumn(column: PublishedColumn, viewType: string): ComparedColu
     ? undefined
     : {
         name: column.name,
+        published: column.published,
         postgres: text.postgres(pg.escapeIdentifier(column.name)),
         clickhouse: text.clickhouse(quoteName(column.published)),
       };
@@ -205,7 +208,7 @@ function keyColumn(column: PublishedColumn, texts: ComparedColumn, viewType: str
 }
 
 /** Types that ClickHouse reads from their canonical text. */
-const HAS_EXACT_LITERAL = /^(?:Int\d+|UUID|Date32|DateTime64|Decimal|Bool)/;
+export const HAS_EXACT_LITERAL = /^(?:Int\d+|UUID|Date32|DateTime64|Decimal|Bool)/;
 
 /** Whether both sides sort values of a key column alike. */
 function sortsAlike({ type, bytewise }: SourceColumn, viewType: string): boolean {

@@ -63,6 +63,17 @@ export function changed(before: User, after: User): NewEvent[] {
   ];
 }
 
+/** Everything that others may repeat of a user, told once more. */
+export function restated(user: User): NewEvent[] {
+  const { id, version, name, email, status } = user;
+  const base = { user_id: id, version };
+  return [
+    newEvent(EVENTS.nameChanged, id, { ...base, name }),
+    newEvent(EVENTS.emailChanged, id, { ...base, email }),
+    newEvent(EVENTS.statusChanged, id, { ...base, status }),
+  ];
+}
+
 /** A user with this version was deleted. */
 export function deleted(id: string, version: number): NewEvent {
   return newEvent(EVENTS.deleted, id, { user_id: id, version: version + 1 });

@@ -3,7 +3,7 @@ import type { Database } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
-import { changed, deleted, registered } from './events.ts';
+import { changed, deleted, registered, restated } from './events.ts';
 import type { Address, AddressBody, EmailColumn, NewUser, User, UserChange } from './user.ts';
 
 const REST = `name, country, phone, birth_date, status, marketing_consent, preferences, tags,
@@ -112,6 +112,22 @@ export class UserRepository {
     if (row !== undefined) return row;
     if ((await this.find(id)) === undefined) throw notFound('user');
     throw new Problem('conflict', 'Only an active user can log in.');
+  }
+
+  /**
+   * Tells others once more what a user is, or that there is none: for copies that missed it. The
+   * version grows, because others leave out what is not newer than what they have.
+   */
+  async republish(id: string): Promise<void> {
+    await this.#database.transaction(async (transaction) => {
+      const [user] = await transaction.query<User>(
+        `UPDATE users SET version = version + 1, updated_at = now() WHERE id = $1
+         RETURNING ${this.#user}`,
+        [id],
+      );
+      const events = user === undefined ? [deleted(id, 0)] : restated(user);
+      for (const event of events) await publish(transaction, event);
+    });
   }
 
   /** Removes the user with all addresses; resolves with whether there was one. */

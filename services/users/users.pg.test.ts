@@ -224,12 +224,30 @@ test('writes an event for each change that others may know, with the change or n
   ]);
   expect((await events(other)).map(({ type }) => type)).toEqual(['UserRegistered']);
 
+  // Once more, so that copies which missed something can take it.
+  await users.must('POST', `/users/${other}/republish`);
+  await users.must('POST', `/users/${id}/republish`);
+  const current = await users.must('GET', `/users/${other}`);
+  expect(current['version']).toBe(2);
+  expect((await events(other)).slice(1)).toEqual([
+    {
+      type: 'UserEmailChanged',
+      payload: { user_id: other, version: 2, email: current['email'] },
+    },
+    { type: 'UserNameChanged', payload: { user_id: other, version: 2, name: current['name'] } },
+    { type: 'UserStatusChanged', payload: { user_id: other, version: 2, status: 'active' } },
+  ]);
+  expect((await events(id)).at(-1)).toEqual({
+    type: 'UserDeleted',
+    payload: { user_id: id, version: 1 },
+  });
+
   await database.query(
     `UPDATE messaging.outbox SET created_at = now() - interval '8 days' WHERE aggregateid = $1`,
     [id],
   );
-  expect(await pruneOnce(database, { outbox: 'messaging.outbox' })).toBe(4);
+  expect(await pruneOnce(database, { outbox: 'messaging.outbox' })).toBe(5);
   expect(await events(id)).toEqual([]);
-  expect(await events(other)).toHaveLength(1);
+  expect(await events(other)).toHaveLength(4);
   await database.close();
 });

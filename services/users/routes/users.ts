@@ -73,6 +73,16 @@ export function userRoutes(users: UserRepository, emailColumn: EmailColumn): Rou
     }),
     route({
       method: 'post',
+      path: '/users/:id/republish',
+      summary: 'Tell others once more what a user is, or that there is none',
+      params: byId,
+      handle: async ({ params }) => {
+        await users.republish(params.id);
+        return { status: 202 };
+      },
+    }),
+    route({
+      method: 'post',
       path: '/users/:id/logins',
       summary: 'Count a login',
       params: byId,

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
 import { TributaryError } from '#runtime/errors.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
-import type { Source } from '../../pipeline/catalog/catalog.ts';
-import { isTableTopic } from '../../pipeline/source/table-topic.ts';
-import { waitUntilConsumed } from '../../pipeline/source/group-progress.ts';
-import type { Kafka } from '../../pipeline/source/kafka-client.ts';
-import type { CatchUp } from '../../pipeline/verify/settle-rows.ts';
-import type { SourceClient } from '../up/compare-sources.ts';
+import type { Source } from '../catalog/catalog.ts';
+import { isTableTopic } from '../source/table-topic.ts';
+import { waitUntilConsumed } from '../source/group-progress.ts';
+import type { Kafka } from '../source/kafka-client.ts';
+import type { CatchUp } from './settle-rows.ts';
 
 const PAUSE_MS = 100;
 
@@ -22,7 +22,7 @@ export function catchUpThroughKafka(parts: {
   readonly groupId: string;
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
-}): (source: Source, client: SourceClient) => CatchUp {
+}): (source: Source, client: pg.Client) => CatchUp {
   const { kafka, groupId, deadlineMs, signal } = parts;
   return (source, client) => async () => {
     const deadline = Date.now() + deadlineMs;
@@ -50,7 +50,7 @@ export function catchUpThroughKafka(parts: {
  */
 export async function waitForSlot(
   source: Source,
-  client: SourceClient,
+  client: pg.Client,
   lsn: string,
   { deadline, signal }: { readonly deadline: number; readonly signal: AbortSignal },
 ): Promise<void> {
@@ -80,7 +80,7 @@ export function tooLate(source: Source, what: string): TributaryError {
 }
 
 async function one<T extends object>(
-  client: SourceClient,
+  client: pg.Client,
   sql: string,
   values: unknown[],
 ): Promise<T | undefined> {

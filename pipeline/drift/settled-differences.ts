@@ -1,0 +1,73 @@
+import type pg from 'pg';
+import { TributaryError } from '#runtime/errors.ts';
+import type { Source } from '../catalog/catalog.ts';
+import type { CapturedTable } from '../catalog/drift-rule.ts';
+import { maskOf } from '../catalog/mask.ts';
+import { keyId, type Key } from '../verify/key-range.ts';
+import { settleRows, type CatchUp } from '../verify/settle-rows.ts';
+import { SourceRows } from '../verify/source-rows.ts';
+import { readShape } from '../verify/table-shape.ts';
+import { WarehouseRows } from '../verify/warehouse-rows.ts';
+import { atSource, sourceOf, type Examined, type Examiner } from './examine.ts';
+
+/** Makes what waits until the warehouse holds what was committed at a source. */
+export type CatchUpWith = (source: Source, client: pg.Client) => CatchUp;
+
+/**
+ * Compares rows of both sides with their sources as `tributary verify` does: after the warehouse
+ * has caught up. While it cannot, as when the pipeline stands still, nothing is said.
+ *
+ * @returns {@link keyId} of the copies that the warehouse has otherwise, or whose owner it has
+ */
+export async function settledDifferences(
+  examiner: Omit<Examiner, 'seen'>,
+  examined: readonly Examined[],
+  catchUpWith: CatchUpWith,
+): Promise<ReadonlySet<string>> {
+  const { rule } = examiner;
+  const copies = await differing(
+    examiner,
+    rule.copy,
+    examined.map(({ copy }) => copy),
+    catchUpWith,
+  );
+  const owners = await differing(
+    examiner,
+    rule.owner,
+    examined.map(({ owner }) => owner),
+    catchUpWith,
+  );
+  return new Set(
+    examined
+      .filter(({ copy, owner }) => copies.has(keyId(copy)) || owners.has(keyId(owner)))
+      .map(({ copy }) => keyId(copy)),
+  );
+}
+
+async function differing(
+  { catalog, warehouse }: Omit<Examiner, 'seen'>,
+  table: CapturedTable,
+  keys: readonly Key[],
+  catchUpWith: CatchUpWith,
+): Promise<ReadonlySet<string>> {
+  const source = sourceOf(catalog, table.source);
+  const unique = [...new Map(keys.map((key) => [keyId(key), key])).values()];
+  return atSource(source, async (client) => {
+    const isMasked = (column: string) => maskOf(source.masks, { ...table, column }) !== undefined;
+    const shape = await readShape(table, client, warehouse, isMasked);
+    if ('problem' in shape) return new Set<string>();
+    try {
+      const { differences } = await settleRows(unique, {
+        shape,
+        source: new SourceRows(client, shape),
+        warehouse: new WarehouseRows(warehouse, shape),
+        catchUp: catchUpWith(source, client),
+        showValues: false,
+      });
+      return new Set(differences.map(({ key }) => keyId(Object.values(key))));
+    } catch (error) {
+      if (error instanceof TributaryError && error.code === 'DEADLINE_EXCEEDED') return new Set();
+      throw error;
+    }
+  });
+}
