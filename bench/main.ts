@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { SOURCE, startBenchStack } from './bench-stack.ts';
+import { measureDrift, type DriftResult } from './drift.ts';
 import {
   BACKLOG_TABLE,
   drainWithKafkaEngine,
@@ -17,7 +18,7 @@ import { measureVerify, type VerifyResult } from './verify.ts';
 
 /*
  * npm run bench                 all
- * npm run bench -- freshness    or drain, or verify, or shop
+ * npm run bench -- freshness    or drain, verify, shop, drift
  * npm run bench -- --quick      fewer rows and seconds, for use while developing
  */
 const { values, positionals } = parseArgs({
@@ -26,8 +27,22 @@ const { values, positionals } = parseArgs({
 });
 const wants = (name: string) => positionals.length === 0 || positionals.includes(name);
 const size = values.quick
-  ? { seconds: 5, warmUpSeconds: 5, backlog: 100_000, rounds: 1, verifyRows: 100_000 }
-  : { seconds: 20, warmUpSeconds: 60, backlog: 500_000, rounds: 3, verifyRows: 1_000_000 };
+  ? {
+      seconds: 5,
+      warmUpSeconds: 5,
+      backlog: 100_000,
+      rounds: 1,
+      verifyRows: 100_000,
+      copies: 1_000_000,
+    }
+  : {
+      seconds: 20,
+      warmUpSeconds: 60,
+      backlog: 500_000,
+      rounds: 3,
+      verifyRows: 1_000_000,
+      copies: 10_000_000,
+    };
 const RATES = [1, 100, 1_000];
 const ORDER_RATES = [5, 20, 50, 200];
 const WARM_UP_SECONDS = 3;
@@ -52,8 +67,20 @@ if (wants('shop')) {
     ),
   );
 }
+let drift: DriftResult[] = [];
+if (wants('drift')) {
+  console.log(
+    `drift: a rule with ${size.copies.toLocaleString('en-US')} copies, five of each owner`,
+  );
+  drift = await measureDrift(size.copies, (result) =>
+    console.log(
+      `  ${result.what.padEnd(24)}  ${result.copies.toLocaleString('en-US').padStart(10)} looked at in ${result.seconds.toFixed(2)} s` +
+        `  ${result.found} found  warehouse RSS ${result.rssBeforeMb.toFixed(0)} MB, at most ${result.peakRssMb.toFixed(0)} MB`,
+    ),
+  );
+}
 if (!wants('freshness') && !wants('drain')) {
-  await keepResults({ verified, shop });
+  await keepResults({ verified, shop, drift });
   process.exit(0);
 }
 
@@ -112,7 +139,7 @@ if (wants('drain')) {
   );
 }
 
-await keepResults({ freshness, drains, verified, shop });
+await keepResults({ freshness, drains, verified, shop, drift });
 
 async function keepResults(results: object): Promise<void> {
   const folder = new URL('../.tributary/bench-results/', import.meta.url);

@@ -18,7 +18,8 @@ export function checkTables(
     ...checkPatterns(facts, source, catalogPath),
     ...(source.outbox === undefined ? [] : checkOutbox(source.outbox, outbox)),
     ...partitionsBesideRoot.map(partitionMatched),
-    ...published.flatMap(checkIdentity),
+    ...published.flatMap((table) => checkIdentity(table, keyOf(source, table))),
+    ...checkKeys(facts, source),
     ...published.flatMap((table) => checkRights(table, facts.role)),
     ...checkNames(captured),
   ];
@@ -101,7 +102,26 @@ function partitionMatched(table: TableFacts): Finding {
   };
 }
 
-function checkIdentity(table: TableFacts): Finding[] {
+/** The columns that the catalog says tell the rows of a table apart. */
+function keyOf({ keys }: Source, { schema, table }: TableFacts): readonly string[] | undefined {
+  return keys.get(`${schema}.${table}`);
+}
+
+function checkKeys(facts: SourceFacts, source: Source): Finding[] {
+  const names = new Set(facts.tables.map(({ schema, table }) => `${schema}.${table}`));
+  return [...source.keys.keys()]
+    .filter((name) => !names.has(name))
+    .map((name): Finding => ({
+      id: 'key-of-nothing',
+      severity: 'warning',
+      what: `there is no table ${name}, which has a line under \`keys\``,
+      why: 'The line says nothing.',
+      sql: [],
+      advice: 'Correct its name (letters keep their case), or take the line out.',
+    }));
+}
+
+function checkIdentity(table: TableFacts, key: readonly string[] | undefined): Finding[] {
   const name = quoteTable(table);
   if (table.unlogged) {
     return [
@@ -114,6 +134,7 @@ function checkIdentity(table: TableFacts): Finding[] {
       },
     ];
   }
+  if (key !== undefined || table.identityColumns.length > 0) return checkIdentityIndex(table, key);
   if (table.primaryKey === 'none') {
     return [
       {
@@ -128,7 +149,10 @@ function checkIdentity(table: TableFacts): Finding[] {
             ? `ALTER TABLE ${name} ADD COLUMN ${freeName(table)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;`
             : `ALTER TABLE ${name} ADD PRIMARY KEY USING INDEX ${table.keyCandidate};`,
         ],
-        advice: 'Or leave the table out: `exclude` in the catalog.',
+        advice:
+          table.keyCandidate === undefined
+            ? 'Or leave the table out: `exclude` in the catalog.'
+            : `Or let the index tell rows apart: ALTER TABLE ${name} REPLICA IDENTITY USING INDEX ${table.keyCandidate}; and a line under \`keys\` in the catalog.`,
       },
     ];
   }
@@ -148,6 +172,57 @@ function checkIdentity(table: TableFacts): Finding[] {
     ];
   }
   return [];
+}
+
+/** Checks a table whose rows are told apart by the index that is its replica identity, or are to be. */
+function checkIdentityIndex(table: TableFacts, key: readonly string[] | undefined): Finding[] {
+  const name = quoteTable(table);
+  const { identityColumns } = table;
+  if (table.partitioned) {
+    return [
+      {
+        id: 'replica-identity',
+        severity: 'error',
+        what: `${name} is partitioned, and is to be told apart by an index`,
+        why: 'Each partition has a replica identity of its own, so that deletes may not say which row they are about.',
+        sql: [`ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`],
+        advice:
+          'Do the same for its partitions, and take its line under `keys` out of the catalog.',
+      },
+    ];
+  }
+  if (identityColumns.length === 0) {
+    return [
+      {
+        id: 'replica-identity',
+        severity: 'error',
+        what: `${name} has a line under \`keys\` in the catalog, and its replica identity is no index`,
+        why: 'Updates and deletes would not say which row they are about.',
+        sql:
+          table.keyCandidate === undefined
+            ? []
+            : [`ALTER TABLE ${name} REPLICA IDENTITY USING INDEX ${table.keyCandidate};`],
+        advice:
+          'Make a unique index over NOT NULL columns its replica identity, or take the line out.',
+      },
+    ];
+  }
+  const isSame =
+    key?.length === identityColumns.length && identityColumns.every((one) => key.includes(one));
+  if (isSame) return [];
+  return [
+    {
+      id: 'replica-identity',
+      severity: 'error',
+      what: `the replica identity of ${name} is an index over (${identityColumns.join(', ')}), and the catalog says ${key === undefined ? 'nothing of it' : `(${key.join(', ')})`}`,
+      why: 'Deletes tell those columns alone, so it has to be them that tell rows apart.',
+      sql:
+        table.primaryKey === 'immediate' && key === undefined
+          ? [`ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`]
+          : [],
+      advice: `Write under the source: keys: { ${table.schema}.${table.table}: [${identityColumns.join(', ')}] }`,
+    },
+  ];
 }
 
 /** A name for a new column that the table does not have yet. */

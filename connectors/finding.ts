@@ -38,6 +38,7 @@ export type FindingId =
   | 'outbox-missing'
   | 'outbox-columns'
   | 'partition-matched'
+  | 'key-of-nothing'
   | 'no-primary-key'
   | 'replica-identity'
   | 'unlogged-table'

@@ -55,6 +55,7 @@ const tableRow = tableName.extend({
   rowSecurity: z.boolean(),
   replicaIdentity: z.string(),
   primaryKey: z.enum(['none', 'immediate', 'deferrable']),
+  identityColumns: z.array(z.string()),
   keyCandidate: optional(z.string()),
   roleOwns: z.boolean(),
   roleSelects: z.boolean(),
@@ -165,7 +166,12 @@ const TABLES_SQL = `
          c.relreplident::text AS "replicaIdentity",
          coalesce((SELECT CASE WHEN indimmediate THEN 'immediate' ELSE 'deferrable' END
                    FROM pg_index WHERE indrelid = c.oid AND indisprimary), 'none') AS "primaryKey",
-         (SELECT i.indexrelid::regclass::text FROM pg_index i
+         ARRAY(SELECT a.attname::text FROM pg_index i
+               CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS place (number, nth)
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = place.number
+               WHERE i.indrelid = c.oid AND i.indisreplident AND c.relreplident = 'i'
+               ORDER BY place.nth) AS "identityColumns",
+         (SELECT quote_ident(named.relname) FROM pg_index i JOIN pg_class named ON named.oid = i.indexrelid
           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate
             AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT i.indisprimary
             AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
@@ -184,7 +190,8 @@ const TABLES_SQL = `
             'builtIn', coalesce(element.typnamespace, base.typnamespace) = 'pg_catalog'::regnamespace,
             'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual'
                          ELSE 'no' END,
-            'isKey', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary
+            'isKey', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid
+                             AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
                              AND a.attnum = ANY (i.indkey))) ORDER BY a.attnum), '[]')
           FROM pg_attribute a
           JOIN pg_type t ON t.oid = a.atttypid

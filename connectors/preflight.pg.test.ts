@@ -185,6 +185,12 @@ const PLANTED: readonly Planted[] = [
     says: /primary key of public\.users is deferrable/,
   },
   {
+    id: 'replica-identity',
+    fault: () =>
+      'CREATE UNIQUE INDEX "One Line" ON "Order Lines" (line, id); ALTER TABLE "Order Lines" REPLICA IDENTITY USING INDEX "One Line"',
+    says: /replica identity of public\."Order Lines" is an index over \(line, id\), and the catalog says nothing of it/,
+  },
+  {
     id: 'column-names-collide',
     fault: () => 'ALTER TABLE users ADD COLUMN "a-b" int, ADD COLUMN "a b" int',
     says: /columns "a-b" and "a b" of public\.users/,

@@ -21,12 +21,15 @@ import type { SourceFacts } from './source-facts.ts';
 export function provisionScript(source: Source, facts: SourceFacts, password?: string): string {
   const tables = capturedTables(source, facts).published.filter(
     (table) =>
-      !table.unlogged && (table.primaryKey === 'immediate' || table.replicaIdentity === 'f'),
+      !table.unlogged &&
+      (table.primaryKey === 'immediate' ||
+        table.replicaIdentity === 'f' ||
+        table.identityColumns.length > 0),
   );
   if (tables.length === 0) {
     throw new TributaryError(
       'PREFLIGHT_FAILED',
-      `source ${source.name}: no table with a primary key matches ${source.tables.map(({ text }) => text).join(', ')}`,
+      `source ${source.name}: no table whose rows can be told apart matches ${source.tables.map(({ text }) => text).join(', ')}`,
       { fix: 'Make the tables first, or correct the patterns in the catalog.' },
     );
   }

@@ -6,9 +6,15 @@ import { loadCatalog } from '../pipeline/catalog/load-catalog.ts';
 import { renderConnector } from './render.ts';
 
 const SHOP = ['users', 'catalog', 'inventory', 'orders', 'payments'];
-const SHOP_ENV = Object.fromEntries(
-  SHOP.map((name) => [`${name.toUpperCase()}_CAPTURE_URL`, `postgres://c:hunter2@db:5432/${name}`]),
-);
+const SHOP_ENV = {
+  ...Object.fromEntries(
+    SHOP.map((name) => [
+      `${name.toUpperCase()}_CAPTURE_URL`,
+      `postgres://c:hunter2@db:5432/${name}`,
+    ]),
+  ),
+  USERS_URL: 'http://users:3001',
+};
 const catalogFile = new URL('../tributary.yaml', import.meta.url).pathname;
 
 describe('rendered connectors', () => {

@@ -26,6 +26,9 @@ export function renderConnector(source: Source): ConnectorConfig {
   const secret = (key: string) => `\${file:${names.secretsFile}:${key}}`;
   const { sslMode } = source.address;
   const dropped = columnExcludeList(source.masks);
+  const keys = [...source.keys].map(
+    ([table, columns]) => `${table.replace('.', String.raw`\.`)}:${columns.join(',')}`,
+  );
   return {
     name: names.connector,
     config: {
@@ -42,6 +45,7 @@ export function renderConnector(source: Source): ConnectorConfig {
       'topic.prefix': source.name,
       'table.include.list': tableIncludeList(source),
       ...(dropped === '' ? {} : { 'column.exclude.list': dropped }),
+      ...(keys.length === 0 ? {} : { 'message.key.columns': keys.join(';') }),
       'plugin.name': 'pgoutput',
       'publication.name': names.publication,
       'publication.autocreate.mode': 'disabled',

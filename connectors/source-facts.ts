@@ -73,6 +73,8 @@ export interface TableFacts extends TableName {
   readonly replicaIdentity: string;
   /** `none`, or whether the primary key can identify rows at any moment. */
   readonly primaryKey: 'none' | 'immediate' | 'deferrable';
+  /** Columns of the index that is the replica identity, in its order; empty when none is. */
+  readonly identityColumns: readonly string[];
   /** A unique index over NOT NULL columns, which could become the primary key. */
   readonly keyCandidate: string | undefined;
   readonly roleOwns: boolean;
@@ -95,6 +97,6 @@ export interface ColumnFacts {
   /** Whether the element type of an array is built into Postgres. */
   readonly builtIn: boolean;
   readonly generated: 'no' | 'stored' | 'virtual';
-  /** Whether it is part of the primary key. */
+  /** Whether it is part of what tells rows apart: the replica identity's index, or the primary key. */
   readonly isKey: boolean;
 }

@@ -7,12 +7,16 @@ import { renderConnector } from './render.ts';
 // node --import tsx connectors/write-configs.ts
 const root = new URL('../', import.meta.url);
 const NAMES = ['users', 'catalog', 'inventory', 'orders', 'payments'];
-const env = Object.fromEntries(
-  NAMES.map((name) => [
-    `${name.toUpperCase()}_CAPTURE_URL`,
-    `postgres://capture@localhost/${name}`,
-  ]),
-);
+const env = {
+  ...Object.fromEntries(
+    NAMES.map((name) => [
+      `${name.toUpperCase()}_CAPTURE_URL`,
+      `postgres://capture@localhost/${name}`,
+    ]),
+  ),
+  // Of the catalog's rules of drift, which connectors do not know of.
+  USERS_URL: 'http://users',
+};
 const { sources } = await loadCatalog(new URL('tributary.yaml', root).pathname, env);
 for (const source of sources) {
   await writeFile(

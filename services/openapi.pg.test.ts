@@ -1,15 +1,18 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createLogger } from '#runtime/log.ts';
 import { startPostgres, type PostgresServer } from '../pipeline/testing/postgres-server.ts';
 import { startGateway, type RunningGateway } from './gateway/app.ts';
+import { orderHistoryService } from './order-history/app.ts';
 import { arbitraryRequest, replyShapes } from './testing/arbitrary-request.ts';
+import { runForTest, type TestService } from './testing/service-harness.ts';
 import { addProduct, addUser, openShop, type TestShop } from './testing/test-shop.ts';
 
 let server: PostgresServer;
 let shop: TestShop;
 let gateway: RunningGateway;
+let history: TestService;
 let known: string[];
 beforeAll(async () => {
   server = await startPostgres();
@@ -25,6 +28,13 @@ beforeAll(async () => {
     },
     createLogger('test', 'silent'),
   );
+  history = await runForTest(
+    orderHistoryService(),
+    (await server.createDatabase('order-history')).url,
+    { kafkaBrokers: [], registryUrl: 'http://127.0.0.1:9' },
+  );
+  // It makes its tables by itself; without a broker they stay empty.
+  await vi.waitFor(async () => history.must('GET', '/order-history'));
   const [user, product] = [await addUser(shop), await addProduct(shop, '5.00', 1_000)];
   const order = await shop.orders.must('POST', '/orders', {
     user_id: user,
@@ -36,14 +46,26 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway.stop();
+  await history.running.stop();
   await shop[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });
 
-const APIS = ['users', 'catalog', 'inventory', 'orders', 'payments', 'gateway'] as const;
+const APIS = [
+  'users',
+  'catalog',
+  'inventory',
+  'orders',
+  'payments',
+  'gateway',
+  'order-history',
+] as const;
 
 describe.each(APIS)('%s', (name) => {
-  const url = () => (name === 'gateway' ? `http://127.0.0.1:${gateway.port}` : shop[name].url);
+  const url = () => {
+    if (name === 'order-history') return history.url;
+    return name === 'gateway' ? `http://127.0.0.1:${gateway.port}` : shop[name].url;
+  };
   const document = async () =>
     (await (await fetch(`${url()}/api/openapi.json`)).json()) as Record<string, unknown>;
 

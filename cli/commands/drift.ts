@@ -8,6 +8,7 @@ import { createLogger } from '#runtime/log.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
 import { findSource } from '../../pipeline/catalog/catalog.ts';
 import type { DriftRule } from '../../pipeline/catalog/drift-rule.ts';
+import { runDriftMonitor } from '../../pipeline/drift-monitor.ts';
 import { discoverRules } from '../../pipeline/drift/discover.ts';
 import { planRepairs, keyText } from '../../pipeline/drift/repair.ts';
 import { createDriftStore, type DriftStore } from '../../pipeline/drift/store.ts';
@@ -90,6 +91,16 @@ export function driftCommand(signal: AbortSignal): Command {
         process.exitCode = checked.every(holds) ? EXIT.ok : EXIT.failed;
       }),
     );
+
+  command
+    .command('watch')
+    .description('Run the monitor, as `npm start` does, until it is told to stop')
+    .option('--config <file>', 'catalog of the sources (default: tributary.yaml)')
+    .addHelpText('after', '\nEnvironment: also DRIFT_SWEEP_SECONDS, METRICS_PORT, LOG_LEVEL')
+    .action(async ({ config }: { config?: string }) => {
+      const catalog = config === undefined ? {} : { TRIBUTARY_CONFIG: config };
+      await runDriftMonitor({ ...process.env, ...catalog });
+    });
 
   common(command.command('list').argument('[rules...]', 'default: all'))
     .description('List what the monitor has found; by default what is open')

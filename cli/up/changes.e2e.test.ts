@@ -37,6 +37,14 @@ const LIFE = `
     "select" int PRIMARY KEY, "_version" text, "_deleted" text, "valid_from" text, "${'n'.repeat(63)}" text);
   CREATE TABLE public.composite (id int PRIMARY KEY, v text);
   CREATE TABLE life.quiet (id int PRIMARY KEY, v text);
+  CREATE TABLE life.prices (note text, sku text NOT NULL, since date NOT NULL, price numeric(8,2));
+  ALTER TABLE life.prices ALTER note SET STORAGE EXTERNAL;
+  CREATE UNIQUE INDEX a_wider_one ON life.prices (since, sku, price);
+  CREATE UNIQUE INDEX prices_key ON life.prices (since, sku);
+  ALTER TABLE life.prices REPLICA IDENTITY USING INDEX prices_key;
+  CREATE TABLE life.codes (id int PRIMARY KEY, v text, code text NOT NULL UNIQUE);
+  ALTER TABLE life.codes REPLICA IDENTITY USING INDEX codes_code_key;
+  INSERT INTO life.codes VALUES (1, 'there', 'a'), (2, 'there', 'b'), (3, 'there', 'c');
   INSERT INTO life.quiet VALUES (1, 'never touched');
 `;
 
@@ -66,7 +74,9 @@ beforeAll(async () => {
   await client.connect();
   await client.query(LIFE);
   const file = resolve(stateDir, 'changes.yaml');
-  const text = 'sources:\n  - name: any\n    url: ${ANY_URL}\n    tables: [public.*, life.*]\n';
+  const text =
+    'sources:\n  - name: any\n    url: ${ANY_URL}\n    tables: [public.*, life.*]\n' +
+    '    keys: { life.prices: [since, sku], life.codes: [code] }\n';
   writeFileSync(file, text);
   const env = { ANY_URL: adminUrl };
   catalog = parseCatalog(text, file, env);
@@ -140,6 +150,14 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
     `INSERT INTO life.wholes VALUES (1, 'one', ${long('w')})`,
     `UPDATE life.wholes SET id = 2`,
     `UPDATE life.wholes SET title = 'two'`,
+    // Told apart by an index that is not the primary key's, beside one or without.
+    `INSERT INTO life.prices VALUES (${long('p')}, 'a', '2026-01-01', 1), ('', 'a', '2026-02-01', 2), (NULL, 'b', '2026-01-01', NULL)`,
+    `UPDATE life.prices SET price = price + 1 WHERE sku = 'a'`,
+    `UPDATE life.prices SET sku = 'c' WHERE since = '2026-02-01'`,
+    `DELETE FROM life.prices WHERE sku = 'b'`,
+    `UPDATE life.codes SET id = 10, v = 'another id' WHERE code = 'a'`,
+    `UPDATE life.codes SET code = 'bb' WHERE id = 2`,
+    `DELETE FROM life.codes WHERE code = 'c'`,
     // Out-of-line text that updates leave alone: in one transaction, and with a crash in between.
     `INSERT INTO life.docs VALUES (1, 'one', ${long('x')}), (2, 'two', ${long('y')}), (3, 'three', NULL), (4, 'four', '')`,
     `BEGIN`,
@@ -169,7 +187,7 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
   await stack.process('transformer').healthy();
   const comparisons = await waitUntilEqual(catalog, warehouse, 120_000, never);
   expect(comparisons.every(agrees), describeComparisons(comparisons)).toBe(true);
-  expect(comparisons).toHaveLength(10);
+  expect(comparisons).toHaveLength(12);
 
   const histories = await rowsOf<{ table: string; key: string }>(
     `SELECT table, arrayStringConcat(groupArray(concat('\`', replaceAll(name, '\`', '\\\\\`'), '\`')), ', ') AS key

@@ -58,7 +58,7 @@ const sourceEntry = z.strictObject({
     examples: ['${ORDERS_CAPTURE_URL}'],
   }),
   tables: tablePatterns.min(1, 'must list at least one table pattern').meta({
-    description: 'Tables to capture. Each needs a primary key.',
+    description: 'Tables to capture. Each needs a primary key, or a line under `keys`.',
     examples: [['public.*']],
   }),
   exclude: tablePatterns.optional().meta({
@@ -111,6 +111,20 @@ const sourceEntry = z.strictObject({
         'schema.table, published name: name at the source. Renames that happen while the pipeline ' +
         'knows the table need no line: a column keeps the name under which it was first seen.',
       examples: [{ 'public.users': { email: 'primary_email' } }],
+    }),
+  keys: z
+    .record(
+      z.string().regex(/^\w+\.\w+$/, 'must be schema.table, of letters, digits and underscores'),
+      z
+        .array(z.string().regex(/^\w+$/, 'must be a column, of letters, digits and underscores'))
+        .min(1, 'must name a column'),
+    )
+    .optional()
+    .meta({
+      description:
+        'For tables whose REPLICA IDENTITY is USING INDEX: by schema.table the columns of that ' +
+        'index, which then tell rows apart instead of a primary key.',
+      examples: [{ 'public.prices': ['sku', 'valid_from'] }],
     }),
   mask: z
     .record(
@@ -180,6 +194,8 @@ export interface Source extends ColumnRules {
   readonly firstLoad: 'snapshot' | 'copy';
   /** By `schema.table` names at the source by published names. */
   readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** By `schema.table` the columns of the index that is its replica identity. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Everything Tributary was told to carry. */

@@ -149,6 +149,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       firstLoad: entry['first_load'] === 'copy' ? 'copy' : 'snapshot',
       textColumns,
       renames: renamesOf(entry['renames']),
+      keys: keysOf(entry['keys']),
       contract,
       masks,
       maskKey: hashes && maskKey !== undefined ? new Secret(maskKey) : undefined,
@@ -189,6 +190,11 @@ function renamesOf(value: unknown): Map<string, Map<string, string>> {
   return new Map(
     Object.entries(tables).map(([table, names]) => [table, new Map(Object.entries(names))]),
   );
+}
+
+function keysOf(value: unknown): Map<string, string[]> {
+  const shape = z.record(z.string(), z.array(z.string()));
+  return new Map(Object.entries(shape.safeParse(value).data ?? {}));
 }
 
 /** The lines of `mask` that have the right shape, in their order. */

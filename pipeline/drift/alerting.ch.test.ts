@@ -24,7 +24,7 @@ let warehouse: ClickHouseClient;
 let store: DriftStore;
 let hook: Server;
 /** Bodies of what was told, and whether the receiver takes it. */
-let told: { path: string; body: unknown }[] = [];
+const told: { path: string; body: unknown }[] = [];
 let answer = 200;
 
 beforeAll(async () => {
@@ -150,7 +150,7 @@ test('an alert is told once when the threshold is passed, once when it is over, 
   expect(told[2]?.body).toEqual({
     text: expect.stringContaining('Drift is over: buyers, after') as string,
   });
-  const [ended] = told[3]?.body as { startsAt: string; endsAt: string }[];
+  const [ended] = (told[3]?.body ?? []) as { startsAt: string; endsAt: string }[];
   expect(Date.parse(ended?.endsAt ?? '')).toBeLessThanOrEqual(Date.now());
   await look(0);
   alerting = await start();

@@ -1,6 +1,7 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { CapturedTable } from '../catalog/drift-rule.ts';
+import { quoteText } from '../sink/identifier.ts';
 import { follows, type FieldEvidence } from './field-evidence.ts';
 import {
   listSides,
@@ -100,7 +101,7 @@ async function countLeading(
 ): Promise<number> {
   const [column] = key;
   if (column === undefined) return 0;
-  const list = references.map((text) => `'${text.replace(/['\\]/g, String.raw`\$&`)}'`).join(', ');
+  const list = references.map(quoteText).join(', ');
   const [row] = await lookAt<{ count: string }>(
     client,
     `SELECT toString(uniqExact(${column.stored})) AS count FROM ${current}

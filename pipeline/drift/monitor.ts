@@ -12,14 +12,14 @@ import type { DriftStore } from './store.ts';
 
 /** Pause between two rounds, in milliseconds. */
 const ROUND_PAUSE_MS = 5_000;
-/** All copies of a rule are looked at so often; between that, those that were written. */
-const SWEEP_EVERY_MS = 600_000;
 /** A round in which nothing happened is written at most so often. */
 export const QUIET_EVERY_MS = 60_000;
 
 /** What the monitor stands on. */
 export interface MonitorParts {
   readonly watches: readonly RuleWatch[];
+  /** All copies of a rule are looked at so often; between that, those that were written. */
+  readonly sweepEveryMs: number;
   readonly store: DriftStore;
   readonly alerting: Alerting;
   readonly metrics: DriftMetrics;
@@ -53,14 +53,14 @@ interface Memory {
 }
 
 async function turn(
-  { store, alerting, metrics, log }: MonitorParts,
+  { sweepEveryMs, store, alerting, metrics, log }: MonitorParts,
   watch: RuleWatch,
   memory: Memory,
   signal: AbortSignal,
 ): Promise<void> {
   const { rule } = watch;
   const lookedAt = Date.now();
-  const isSweep = lookedAt - (memory.sweptAt.get(rule.name) ?? 0) >= SWEEP_EVERY_MS;
+  const isSweep = lookedAt - (memory.sweptAt.get(rule.name) ?? 0) >= sweepEveryMs;
   let round: Round;
   try {
     const result = await watch.round(isSweep ? 'sweep' : 'changes');

@@ -24,24 +24,21 @@ export async function settledDifferences(
   examined: readonly Examined[],
   catchUpWith: CatchUpWith,
 ): Promise<ReadonlySet<string>> {
-  const { rule } = examiner;
-  const copies = await differing(
-    examiner,
-    rule.copy,
-    examined.map(({ copy }) => copy),
-    catchUpWith,
-  );
-  const owners = await differing(
-    examiner,
-    rule.owner,
-    examined.map(({ owner }) => owner),
-    catchUpWith,
-  );
-  return new Set(
-    examined
-      .filter(({ copy, owner }) => copies.has(keyId(copy)) || owners.has(keyId(owner)))
-      .map(({ copy }) => keyId(copy)),
-  );
+  const { copy, owner } = examiner.rule;
+  try {
+    const copyKeys = examined.map((one) => one.copy);
+    const copies = await differing(examiner, copy, copyKeys, catchUpWith);
+    const ownerKeys = examined.map((one) => one.owner);
+    const owners = await differing(examiner, owner, ownerKeys, catchUpWith);
+    return new Set(
+      examined
+        .filter((one) => copies.has(keyId(one.copy)) || owners.has(keyId(one.owner)))
+        .map((one) => keyId(one.copy)),
+    );
+  } catch (error) {
+    if (error instanceof TributaryError && error.code === 'DEADLINE_EXCEEDED') return new Set();
+    throw error;
+  }
 }
 
 async function differing(
@@ -56,18 +53,13 @@ async function differing(
     const isMasked = (column: string) => maskOf(source.masks, { ...table, column }) !== undefined;
     const shape = await readShape(table, client, warehouse, isMasked);
     if ('problem' in shape) return new Set<string>();
-    try {
-      const { differences } = await settleRows(unique, {
-        shape,
-        source: new SourceRows(client, shape),
-        warehouse: new WarehouseRows(warehouse, shape),
-        catchUp: catchUpWith(source, client),
-        showValues: false,
-      });
-      return new Set(differences.map(({ key }) => keyId(Object.values(key))));
-    } catch (error) {
-      if (error instanceof TributaryError && error.code === 'DEADLINE_EXCEEDED') return new Set();
-      throw error;
-    }
+    const { differences } = await settleRows(unique, {
+      shape,
+      source: new SourceRows(client, shape),
+      warehouse: new WarehouseRows(warehouse, shape),
+      catchUp: catchUpWith(source, client),
+      showValues: false,
+    });
+    return new Set(differences.map(({ key }) => keyId(Object.values(key))));
   });
 }

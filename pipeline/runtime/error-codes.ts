@@ -126,7 +126,9 @@ export const ERROR_CODES = {
   KEY_MISSING: {
     disposition: 'halt',
     meaning: 'A table has no primary key, so its rows cannot be told apart in the warehouse.',
-    fix: 'Add a primary key, or leave the table out of `tables:` in tributary.yaml.',
+    fix:
+      'Add a primary key; or make a unique index its replica identity and name its columns under `keys` ' +
+      'in tributary.yaml; or leave the table out of `tables:`.',
   },
   MASK_REFUSED: {
     disposition: 'halt',

@@ -84,7 +84,7 @@ export interface SourceColumn {
   readonly isEnum: boolean;
   /** What is in the brackets of its declaration, as Postgres packs it; -1: nothing. */
   readonly modifier: number;
-  /** Place in the primary key, from 1; null outside it. */
+  /** Place in the primary key, or in the index that is the replica identity, from 1; null outside it. */
   readonly keyPlace: number | null;
   /** Whether its texts sort byte by byte. */
   readonly bytewise: boolean;
@@ -264,7 +264,9 @@ export async function sourceColumns(
      FROM pg_attribute a
      JOIN base t ON t.of = a.atttypid AND t.typbasetype = 0
      LEFT JOIN base e ON t.typcategory = 'A' AND e.of = t.typelem AND e.typbasetype = 0
-     LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+     JOIN pg_class r ON r.oid = a.attrelid
+     LEFT JOIN pg_index i ON i.indrelid = a.attrelid
+       AND CASE r.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END
      LEFT JOIN pg_collation c ON c.oid = a.attcollation
      JOIN pg_database d ON d.datname = current_database()
      WHERE a.attrelid = format('%I.%I', $1::text, $2::text)::regclass
