@@ -28,8 +28,8 @@ const RULES = `
     mask: { public.items.secret: drop, public.items.email: hash, public.items.phone: redact }`;
 const SOURCES = {
   // One database captured twice: what is copied has to be what Debezium brings.
-  busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy${RULES}`,
-  plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    outbox: messaging.outbox${RULES}`,
+  busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: copy${RULES}`,
+  plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox${RULES}`,
   killed: 'url: ${KILLED_URL}\n    tables: [public.*]\n    first_load: copy',
   posted:
     'url: ${POSTED_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy',
