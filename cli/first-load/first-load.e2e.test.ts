@@ -18,13 +18,12 @@ import { RunningCli, testPlace } from '../testing/run-cli.ts';
  * left to Debezium.
  */
 
-const ROWS = 60_000;
 /** Large enough to be stored out of line, so that an update that leaves it alone does not log it. */
 const LARGE = "(SELECT string_agg(md5(g::text || i), '') FROM generate_series(1, 75) g)";
 
 const RULES = `
     text_columns: [public.items.price]
-    renames: { public.items: { note: remark } }
+    renames: { public.items: { remark: note } }
     mask: { public.items.secret: drop, public.items.email: hash, public.items.phone: redact }`;
 const SOURCES = {
   // One database captured twice: what is copied has to be what Debezium brings.
@@ -148,13 +147,13 @@ function write(database: pg.Pool): { stop: () => Promise<void> } {
   const stopping = new AbortController();
   const done = (async () => {
     for (let turn = 1; !stopping.signal.aborted; turn += 1) {
-      const id = (turn * 7_919) % ROWS;
+      const id = (turn * 7_919) % 15_000;
       await database.query('UPDATE items SET n = n + 1 WHERE id = $1', [id]);
       await database.query('DELETE FROM items WHERE id = $1', [id + 1]);
       await database.query(
         `INSERT INTO items (id, n, body, email) VALUES ($1, 0, 'new', 'new@shop.example')
          ON CONFLICT (id) DO UPDATE SET body = 'again'`,
-        [turn % 3 === 0 ? id + 1 : ROWS + turn],
+        [turn % 3 === 0 ? id + 1 : 100_000 + turn],
       );
     }
   })();
@@ -166,19 +165,19 @@ function write(database: pg.Pool): { stop: () => Promise<void> } {
   return { stop };
 }
 
-const ITEMS = `
+const items = (rows: number) => `
   CREATE TABLE items (
     id int PRIMARY KEY, n bigint NOT NULL, body text, price numeric(12,2), note text, tags text[] NOT NULL DEFAULT '{}',
     email text, phone text, secret text, at timestamptz DEFAULT now(), "Odd ""name""" int,
     double_n bigint GENERATED ALWAYS AS (n * 2) STORED);
   INSERT INTO items SELECT i, i, ${LARGE}, i / 100.0, E'tab\\there \\\\ ' || i, ARRAY['a', NULL, 'b' || i],
     'c' || i || '@shop.example', '+43 ' || i, 'secret ' || i, timestamptz '2024-02-29 12:00:00.123456+02' + i * interval '1 s', i
-  FROM generate_series(1, ${ROWS}) i;`;
+  FROM generate_series(1, ${rows}) i;`;
 
 test('a source is copied while it is written to: every change wins, and columns, cells and masks are what Debezium brings', async () => {
   const database = await prepare(
     'busy',
-    `${ITEMS}
+    `${items(15_000)}
     CREATE TABLE void (id uuid PRIMARY KEY, at date);
     CREATE TABLE parts (region text, id int, v float8, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
     CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a');
@@ -259,7 +258,8 @@ test('a source is copied while it is written to: every change wins, and columns,
 });
 
 test('a load that is killed while it copies begins anew, one that is killed behind that goes on', async () => {
-  const database = await prepare('killed', ITEMS);
+  // Enough to be killed in the middle.
+  const database = await prepare('killed', items(60_000));
   const writer = write(database);
   await killWhen(command('killed', 'connectors', 'apply'), async () => {
     const rows = await query('SELECT 1 FROM current.killed__items LIMIT 1').catch(() => []);
