@@ -1,11 +1,15 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createLogger } from '#runtime/log.ts';
+import { createConnectClient } from '../connectors/connect-client.ts';
+import { deleteConnector } from '../connectors/delete-connector.ts';
 import { connectLocalWarehouse, localAddresses } from '../cli/local-environment.ts';
 import { connectSources } from '../cli/up/connect-sources.ts';
 import { loadLocalSettings, statePath, type LocalSettings } from '../local/settings.ts';
 import { Stack } from '../local/stack.ts';
 import { parseCatalog } from '../pipeline/catalog/parse-catalog.ts';
 import type { Warehouse } from '../pipeline/sink/clickhouse-client.ts';
+import { createKafka } from '../pipeline/source/kafka-client.ts';
 import { startPostgres, type PostgresServer } from '../pipeline/testing/postgres-server.ts';
 
 /** Name of the measured source: database of the warehouse, prefix of the topics. */
@@ -18,14 +22,22 @@ export interface BenchStack extends AsyncDisposable {
   readonly warehouse: Warehouse;
   /** The measured database, as its superuser. */
   readonly databaseUrl: string;
-  /** Makes the connector follow the tables there are now. */
-  connect(): Promise<void>;
+  /** Captures the tables there are now, as a source. */
+  connect(source: string): Promise<void>;
+  /** Ends a capture. */
+  disconnect(source: string): Promise<void>;
 }
 
 const signal = new AbortController().signal;
 
-/** Starts the system with a fresh state; tables are the caller's to make, before `connect`. */
-export async function startBenchStack(): Promise<BenchStack> {
+/**
+ * Starts the system with a fresh state; tables are the caller's to make, before `connect`.
+ *
+ * @param sources - captures of the measured database, all tables each, in the notation of the catalog
+ */
+export async function startBenchStack(
+  sources: Readonly<Record<string, string>> = { [SOURCE]: '' },
+): Promise<BenchStack> {
   const stateDir = resolve(import.meta.dirname, '..', '.tributary', 'bench');
   rmSync(stateDir, { recursive: true, force: true });
   // As a service would run it: a commit is on disk before it is acknowledged.
@@ -50,21 +62,43 @@ export async function startBenchStack(): Promise<BenchStack> {
     }),
     catalogPath: resolve(stateDir, 'bench.yaml'),
   };
-  const text = `sources:\n  - name: ${SOURCE}\n    url: \${BENCH_URL}\n    tables: [public.*]\n`;
+  const entries = Object.entries(sources).map(
+    ([name, more]) =>
+      `  - name: ${name}\n    url: \${BENCH_URL}\n    tables: [public.*]\n    ${more}\n`,
+  );
+  const text = `sources:\n${entries.join('')}`;
   mkdirSync(stateDir, { recursive: true });
   writeFileSync(settings.catalogPath, text);
   const env = { BENCH_URL: adminUrl };
   const catalog = parseCatalog(text, settings.catalogPath, env);
   const addresses = localAddresses(settings);
   const warehouse = connectLocalWarehouse(settings, 'bench');
-  const connect = () =>
+  const connectUrl = addresses['CONNECT_URL'] ?? '';
+  const only = (name: string) => catalog.sources.filter((source) => source.name === name);
+  const connect = (name: string) =>
     connectSources({
-      catalog,
-      connectUrl: addresses['CONNECT_URL'] ?? '',
+      catalog: { ...catalog, sources: only(name) },
+      connectUrl,
       secretsDir: statePath(settings, 'secrets'),
       adminUrls: new Map(),
+      firstLoad: {
+        warehouse,
+        kafka: createKafka({
+          clientId: 'bench',
+          brokers: (addresses['KAFKA_BROKERS'] ?? '').split(','),
+          log: createLogger('bench', 'silent'),
+        }),
+        say: () => undefined,
+        onProgress: () => undefined,
+      },
       signal,
     });
+  const disconnect = async (name: string) => {
+    for (const source of only(name)) {
+      const client = createConnectClient(connectUrl);
+      await deleteConnector(client, source, { deadlineMs: 60_000, signal });
+    }
+  };
   const stack = new Stack({
     settings,
     shop: false,
@@ -93,6 +127,7 @@ export async function startBenchStack(): Promise<BenchStack> {
     warehouse,
     databaseUrl: adminUrl,
     connect,
+    disconnect,
     [Symbol.asyncDispose]: dispose,
   };
 }

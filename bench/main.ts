@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import { startBenchStack } from './bench-stack.ts';
+import { SOURCE, startBenchStack } from './bench-stack.ts';
 import { measureDrift, type DriftResult } from './drift.ts';
 import {
   BACKLOG_TABLE,
@@ -108,7 +108,7 @@ await client.query(
   `INSERT INTO events (number, name, amount, details) VALUES (0, 'first', 0, '{}')`,
 );
 await client.end();
-await bench.connect();
+await bench.connect(SOURCE);
 
 const freshness: FreshnessResult[] = [];
 if (wants('freshness')) {

@@ -41,6 +41,25 @@ export interface ConnectClient {
   list(signal: AbortSignal): Promise<ReadonlyMap<string, LiveConnector>>;
   /** Makes the connector, or changes it to this configuration. */
   put(name: string, config: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>;
+  /** Makes the connector without starting it. */
+  createStopped(
+    name: string,
+    config: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * Says from where a stopped connector goes on.
+   *
+   * @param offset - numbers as bigint: positions of a log have 64 bits
+   */
+  setOffset(
+    name: string,
+    partition: Readonly<Record<string, string>>,
+    offset: Readonly<Record<string, bigint>>,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Starts a stopped connector. */
+  resume(name: string, signal: AbortSignal): Promise<void>;
   /** Restarts what has failed of a connector. */
   restartFailed(name: string, signal: AbortSignal): Promise<void>;
   /** Tells the connector to end its tasks; it is `STOPPED` some time later. */
@@ -66,15 +85,13 @@ export function createConnectClient(
     method: string,
     path: string,
     signal: AbortSignal,
-    body?: unknown,
+    body?: string,
   ): Promise<unknown> => {
     const once = async (): Promise<Response | TributaryError> => {
       const response = await fetch(`${root}${path}`, {
         method,
         signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-        ...(body === undefined
-          ? {}
-          : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body }),
       }).catch((error: unknown) => {
         if (signal.aborted && isAbort(error)) throw error;
         return unavailable(`does not answer at ${root}: ${reasonOf(error)}`, error);
@@ -111,7 +128,21 @@ export function createConnectClient(
       );
     },
     async put(name, config, signal) {
-      await ask('PUT', pathOf(name, '/config'), signal, config);
+      await ask('PUT', pathOf(name, '/config'), signal, JSON.stringify(config));
+    },
+    async createStopped(name, config, signal) {
+      const body = { name, config, initial_state: 'STOPPED' };
+      await ask('POST', '/connectors', signal, JSON.stringify(body));
+    },
+    async setOffset(name, partition, offset, signal) {
+      const fields = Object.entries(offset).map(
+        ([key, value]) => `${JSON.stringify(key)}:${value}`,
+      );
+      const body = `{"offsets":[{"partition":${JSON.stringify(partition)},"offset":{${fields.join(',')}}}]}`;
+      await ask('PATCH', pathOf(name, '/offsets'), signal, body);
+    },
+    async resume(name, signal) {
+      await ask('PUT', pathOf(name, '/resume'), signal);
     },
     async restartFailed(name, signal) {
       await ask('POST', pathOf(name, '/restart?includeTasks=true&onlyFailed=true'), signal);

@@ -17,6 +17,8 @@ export interface PreflightReport {
   readonly source: string;
   /** Tables the source's patterns come to. */
   readonly tables: readonly TableName[];
+  /** The source's outbox, when it has one. */
+  readonly outbox: TableName | undefined;
   /** Errors first. */
   readonly findings: readonly Finding[];
   /** Whether the source's own role could run the provisioning script itself. */
@@ -49,6 +51,10 @@ export function judge(
   return {
     source: source.name,
     tables: tables.captured.map(({ schema, table }) => ({ schema, table })),
+    outbox:
+      tables.outbox === undefined
+        ? undefined
+        : { schema: tables.outbox.schema, table: tables.outbox.table },
     findings: findings.sort((a, b) => rank(a) - rank(b)),
     canProvision:
       facts.role.superuser ||

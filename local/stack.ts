@@ -114,7 +114,9 @@ export class Stack {
     const transformer = all([kafka, registry, warehouse]).then(() =>
       run(transformerProcess(settings, sourceUrls)),
     );
-    const connectors = all([connect, registry, ...services]).then(() => this.#connect(signal));
+    const connectors = all([connect, registry, warehouse, ...services]).then(() =>
+      this.#connect(signal),
+    );
     const gateway = shop ? [run(gatewayProcess(settings))] : [];
     // With nothing to show yet they say so; they are there as long as anything is.
     const dashboards = warehouse.then(() => run(dashboardsProcess(settings)));

@@ -5,9 +5,10 @@ import { z } from 'zod';
 import { loadConfig, secret, type Secret } from '#runtime/config.ts';
 import { renderError, TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
+import { createLogger } from '#runtime/log.ts';
 import { applyConnectors, stateOf } from '../../connectors/apply.ts';
 import { createConnectClient, type ConnectClient } from '../../connectors/connect-client.ts';
-import { captureNames } from '../../connectors/connector-config.ts';
+import { captureNames, type ConnectorConfig } from '../../connectors/connector-config.ts';
 import { deleteConnector } from '../../connectors/delete-connector.ts';
 import { describePlan, describeReport, NO_PAINT, type Paint } from '../../connectors/describe.ts';
 import { desiredConnectors } from '../../connectors/desired-connectors.ts';
@@ -19,7 +20,11 @@ import { renderConnector } from '../../connectors/render.ts';
 import { slotStatus } from '../../connectors/slot-status.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import { findSource, type Catalog, type Source } from '../../pipeline/catalog/catalog.ts';
+import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
+import { loadSources, wantsCopies } from '../first-load/load-sources.ts';
+import { showProgress } from '../first-load/progress-line.ts';
+import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
 const settings = z.object({
   connectUrl: z.url().default('http://127.0.0.1:18083'),
@@ -50,7 +55,8 @@ export function connectorsCommand(): Command {
     .addHelpText(
       'after',
       '\nEnvironment:\n  CONNECT_URL  Kafka Connect (default http://127.0.0.1:18083)\n' +
-        '  and the variables that the catalog names\n' +
+        '  and the variables that the catalog names; for sources with `first_load: copy` also\n' +
+        '  KAFKA_BROKERS, CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD\n' +
         '\nExit codes: 0 as it should be, 1 it differs or failed, 2 called or configured wrongly',
     );
 
@@ -80,9 +86,12 @@ export function connectorsCommand(): Command {
             bad.map((report) => describeReport(report, paint)).join('\n'),
           );
         }
+        const desired = await desiredConnectors(catalog);
+        if (wantsCopies(catalog))
+          await copyNewSources(reports, desired, { catalog, client, signal });
         const steps = await applyConnectors({
           client,
-          desired: await desiredConnectors(catalog),
+          desired,
           deadlineMs: (options.deadline ?? DEADLINE_SECONDS) * 1_000,
           secrets: secretsOf(catalog),
           signal,
@@ -185,6 +194,33 @@ export function connectorsCommand(): Command {
       }),
     );
   return command;
+}
+
+/** Needs broker and warehouse, which `apply` otherwise does not. */
+async function copyNewSources(
+  reports: readonly PreflightReport[],
+  desired: readonly ConnectorConfig[],
+  { catalog, client, signal }: Pick<Context, 'catalog' | 'client' | 'signal'>,
+): Promise<void> {
+  const config = loadConfig(pipelineSettings, process.env);
+  const warehouse = connectConfiguredWarehouse(config, 'tributary-first-load');
+  try {
+    await loadSources(reports, desired, {
+      catalog,
+      connect: client,
+      warehouse,
+      kafka: createKafka({
+        clientId: 'tributary-first-load',
+        brokers: config.kafkaBrokers,
+        log: createLogger('first-load', 'silent'),
+      }),
+      signal,
+      say: (text) => console.error(text),
+      onProgress: showProgress(process.stderr),
+    });
+  } finally {
+    await warehouse.close();
+  }
 }
 
 function shared(command: Command, json = true): Command {

@@ -8,13 +8,14 @@ import { desiredConnectors } from '../../connectors/desired-connectors.ts';
 import { errorsOf, preflight } from '../../connectors/preflight.ts';
 import { provision } from '../../connectors/provision.ts';
 import { writeSourceSecrets } from '../../local/secrets.ts';
+import { loadSources, type LoadTools } from '../first-load/load-sources.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
 
 const DEADLINE_MS = 120_000;
 
 /**
  * Brings every source of the catalog to Kafka Connect: prepares the databases it may prepare,
- * checks all, and waits until every connector runs.
+ * checks all, copies the rows of new ones, and waits until every connector runs.
  *
  * @param adminUrls - databases of our own, by source, which are provisioned as their superuser
  * @throws TributaryError `PREFLIGHT_FAILED` with everything that is missing and the SQL for it, and
@@ -25,9 +26,11 @@ export async function connectSources(options: {
   connectUrl: string;
   secretsDir: string;
   adminUrls: ReadonlyMap<string, Secret>;
+  /** Where the rows of new sources are copied to; without it the connectors read them. */
+  firstLoad?: Pick<LoadTools, 'warehouse' | 'kafka' | 'say' | 'onProgress'>;
   signal: AbortSignal;
 }): Promise<void> {
-  const { catalog, secretsDir, adminUrls, signal } = options;
+  const { catalog, secretsDir, adminUrls, firstLoad, signal } = options;
   const secrets = catalog.sources.map(({ password }) => password);
   const client = createConnectClient(options.connectUrl, secrets);
   const live = await client.list(signal);
@@ -47,9 +50,13 @@ export async function connectSources(options: {
       bad.map((report) => describeReport(report)).join('\n'),
     );
   }
+  const desired = await desiredConnectors(catalog);
+  if (firstLoad !== undefined) {
+    await loadSources(reports, desired, { ...firstLoad, catalog, connect: client, signal });
+  }
   await applyConnectors({
     client,
-    desired: await desiredConnectors(catalog),
+    desired,
     deadlineMs: DEADLINE_MS,
     signal,
     secrets,

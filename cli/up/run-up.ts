@@ -15,6 +15,7 @@ import {
   shopAdminUrls,
   shopSourceUrls,
 } from '../local-environment.ts';
+import { showProgress } from '../first-load/progress-line.ts';
 import { serveRequests } from '../resync/serve-requests.ts';
 import { describeAgreement, describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
@@ -63,6 +64,11 @@ export async function runUp(options: UpOptions): Promise<void> {
   const catalog = await loadCatalog(settings.catalogPath, { ...options.env, ...shopUrls });
   const failed = new AbortController();
   const client = connectLocalWarehouse(settings, 'tributary-up');
+  const kafka = createKafka({
+    clientId: 'tributary-up',
+    brokers: (localAddresses(settings)['KAFKA_BROKERS'] ?? '').split(','),
+    log: createLogger('up', 'silent'),
+  });
   const adminUrls = async () => (shop ? shopAdminUrls(settings) : new Map<string, Secret>());
   const began = Date.now();
   const stack = new Stack({
@@ -80,6 +86,12 @@ export async function runUp(options: UpOptions): Promise<void> {
         connectUrl: localAddresses(settings)['CONNECT_URL'] ?? '',
         secretsDir: statePath(settings, 'secrets'),
         adminUrls: await adminUrls(),
+        firstLoad: {
+          warehouse: client,
+          kafka,
+          say,
+          onProgress: showProgress(out),
+        },
         signal: abort,
       });
     },
@@ -114,11 +126,7 @@ export async function runUp(options: UpOptions): Promise<void> {
       catalog,
       {
         warehouse: client,
-        kafka: createKafka({
-          clientId: 'tributary-up',
-          brokers: (localAddresses(settings)['KAFKA_BROKERS'] ?? '').split(','),
-          log: createLogger('up', 'silent'),
-        }),
+        kafka,
         groupId: 'tributary',
         deadlineMs: RESYNC_DEADLINE_MS,
         signal: watched,

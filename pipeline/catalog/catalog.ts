@@ -75,6 +75,13 @@ const sourceEntry = z.strictObject({
         "Debezium's outbox event router (id, aggregatetype, aggregateid, type, payload) and created_at.",
       examples: ['messaging.outbox'],
     }),
+  first_load: z.enum(['snapshot', 'copy']).optional().meta({
+    description:
+      'How the rows come that are there when the source is new: `snapshot` (the default) leaves them ' +
+      "to Debezium; `copy` reads them straight into the warehouse, at many times the speed. Where a " +
+      'copy cannot do it, Debezium does, and it is said why.',
+    examples: ['copy'],
+  }),
   text_columns: z
     .array(
       z.string().meta({
@@ -183,6 +190,8 @@ export interface Source extends ColumnRules {
   readonly exclude: readonly TablePattern[];
   /** Table whose rows are published as domain events; `exclude` has it, too. */
   readonly outbox: TablePattern | undefined;
+  /** Who reads the rows that are there when the source is new. */
+  readonly firstLoad: 'snapshot' | 'copy';
   /** By `schema.table` names at the source by published names. */
   readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** By `schema.table` the columns of the index that is its replica identity. */

@@ -146,6 +146,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       tables,
       exclude: outbox === undefined ? exclude : [...exclude, outbox],
       outbox,
+      firstLoad: entry['first_load'] === 'copy' ? 'copy' : 'snapshot',
       textColumns,
       renames: renamesOf(entry['renames']),
       keys: keysOf(entry['keys']),

@@ -26,3 +26,10 @@ export function formatLsn(value: Lsn): string {
   const hex = (part: bigint) => part.toString(16).toUpperCase();
   return `${hex(value >> 32n)}/${hex(value & 0xffff_ffffn)}`;
 }
+
+/** Parses Postgres's own text form. @throws RangeError when it is not one */
+export function parseLsn(text: string): Lsn {
+  const [, high, low] = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text) ?? [];
+  if (high === undefined || low === undefined) throw new RangeError('not an LSN');
+  return lsn((BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`));
+}

@@ -61,8 +61,16 @@ export async function readTables(
     'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()',
     [names.slot],
   );
-  if (rowCount === 0) return undefined;
-  const published = await client.query<TableFacts>(PUBLISHED, [names.publication]);
+  return rowCount === 0 ? undefined : readPublishedTables(client, source, names.publication);
+}
+
+/** Reads what Postgres's catalog says of a source's tables, whether anything captures them or not. */
+export async function readPublishedTables(
+  client: pg.Client,
+  source: { readonly tables: readonly TablePattern[]; readonly exclude: readonly TablePattern[] },
+  publication: string,
+): Promise<SourceTables> {
+  const published = await client.query<TableFacts>(PUBLISHED, [publication]);
   const existing = await client.query<{ oid: number }>(EXISTING);
   return {
     published: published.rows.filter((table) => isCaptured(source, table)),

@@ -19,7 +19,7 @@ import { copyText, maskedText, typeOf } from './copy-text.ts';
 import { hashFields } from './hash-fields.ts';
 import type { Resync, ResyncLedger } from './ledger.ts';
 import { planFromSource } from './source-plan.ts';
-import { openSourceCopy, readStorageId, type SourceCopy } from './source-copy.ts';
+import { countRows, openSourceCopy, readStorageId, type SourceCopy } from './source-copy.ts';
 import { StagedCopy, type Corrections } from './staged-copy.ts';
 
 /** A table to load anew. */
@@ -384,12 +384,6 @@ async function refuseAbandoned(
   if (now?.state === 'abandoned') {
     throw failed(target, 'the pipeline gave it up, because nothing was heard of it for too long');
   }
-}
-
-function countRows(piece: Buffer): number {
-  let rows = 0;
-  for (let at = piece.indexOf(10); at !== -1; at = piece.indexOf(10, at + 1)) rows += 1;
-  return rows;
 }
 
 function failed({ source, schema, table }: ResyncTarget, why: string): TributaryError {

@@ -67,12 +67,7 @@ export async function openSourceCopy(
     );
   }
   try {
-    await client.query(SESSION);
-    // Functions and types of extensions are found wherever they were put.
-    await client.query(
-      `SELECT set_config('search_path', string_agg(DISTINCT quote_ident(nspname), ', '), false)
-       FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace`,
-    );
+    await prepareSession(client);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     // Before the snapshot is taken: a TRUNCATE in between would not show in it.
     await client.query(`LOCK TABLE ${relation} IN ACCESS SHARE MODE`);
@@ -96,10 +91,12 @@ export async function openSourceCopy(
       lsn: facts.lsn,
       storageId,
       rows: (columns) =>
-        pieces(
-          client,
+        named(
+          copyPieces(
+            client,
+            `SELECT ${columns.join(', ')} FROM ${facts.is_partitioned ? '' : 'ONLY '}${relation}`,
+          ),
           source,
-          `SELECT ${columns.join(', ')} FROM ${facts.is_partitioned ? '' : 'ONLY '}${relation}`,
         ),
       close: () => client.end().catch(() => undefined),
     };
@@ -107,6 +104,16 @@ export async function openSourceCopy(
     await client.end().catch(() => undefined);
     throw copyFailed(source, relation, error);
   }
+}
+
+/** Has a connection print values as the warehouse reads them, and wait for nothing for long. */
+export async function prepareSession(client: pg.Client): Promise<void> {
+  await client.query(SESSION);
+  // Functions and types of extensions are found wherever they were put.
+  await client.query(
+    `SELECT set_config('search_path', string_agg(DISTINCT quote_ident(nspname), ', '), false)
+     FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace`,
+  );
 }
 
 /** See {@link SourceCopy.storageId}. */
@@ -118,25 +125,41 @@ export async function readStorageId(
   return rows[0]?.string_agg ?? '';
 }
 
-async function* pieces(client: pg.Client, source: string, select: string): AsyncGenerator<Buffer> {
+/**
+ * What a query gives as tab-separated values, in pieces of some megabytes that end with a row.
+ *
+ * @throws whatever the server or the connection says
+ */
+export async function* copyPieces(client: pg.Client, select: string): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
   let bytes = 0;
+  const stream: AsyncIterable<Buffer> = client.query(copyTo(`COPY (${select}) TO STDOUT`));
+  for await (const chunk of stream) {
+    parts.push(chunk);
+    bytes += chunk.length;
+    if (bytes < PIECE_BYTES) continue;
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end === 0) continue;
+    yield Buffer.concat([...parts.slice(0, -1), chunk.subarray(0, end)]);
+    parts = [chunk.subarray(end)];
+    bytes = chunk.length - end;
+  }
+  if (bytes > 0) yield Buffer.concat(parts);
+}
+
+/** Rows in a piece of {@link copyPieces}. */
+export function countRows(piece: Buffer): number {
+  let rows = 0;
+  for (let at = piece.indexOf(NEWLINE); at !== -1; at = piece.indexOf(NEWLINE, at + 1)) rows += 1;
+  return rows;
+}
+
+async function* named(pieces: AsyncIterable<Buffer>, source: string): AsyncGenerator<Buffer> {
   try {
-    const stream: AsyncIterable<Buffer> = client.query(copyTo(`COPY (${select}) TO STDOUT`));
-    for await (const chunk of stream) {
-      parts.push(chunk);
-      bytes += chunk.length;
-      if (bytes < PIECE_BYTES) continue;
-      const end = chunk.lastIndexOf(NEWLINE) + 1;
-      if (end === 0) continue;
-      yield Buffer.concat([...parts.slice(0, -1), chunk.subarray(0, end)]);
-      parts = [chunk.subarray(end)];
-      bytes = chunk.length - end;
-    }
+    yield* pieces;
   } catch (error) {
     throw copyFailed(source, 'its rows', error);
   }
-  if (bytes > 0) yield Buffer.concat(parts);
 }
 
 function copyFailed(source: string, what: string, error: unknown): TributaryError {

@@ -1,6 +1,6 @@
 import type { AvroAnnotated, AvroSchema } from '../avro/avro-schema.ts';
 import type { TableRules } from '../catalog/column-rules.ts';
-import { planTable, type TablePlan } from '../transform/table-plan.ts';
+import { planTable, type PublishedColumns, type TablePlan } from '../transform/table-plan.ts';
 import type { SourceColumn } from '../verify/table-shape.ts';
 
 /** What tells that a plan was made from the source's catalog and not from a registered schema. */
@@ -19,8 +19,9 @@ export function planFromSource(input: {
   table: string;
   columns: readonly SourceColumn[];
   rules: TableRules;
+  published?: PublishedColumns;
 }): TablePlan {
-  const { source, schema, table, columns, rules } = input;
+  const { source, schema, table, columns, rules, published } = input;
   const fields = columns.map((column) => {
     const type = columnSchema(column);
     return { name: column.name, type: column.notNull ? type : ['null', type] };
@@ -52,6 +53,7 @@ export function planFromSource(input: {
     ]),
     schemaId: NO_SCHEMA_ID,
     rules,
+    ...(published === undefined ? {} : { published }),
   } as Parameters<typeof planTable>[0]);
 }
 

@@ -7,7 +7,7 @@ import { CHANGES, CURRENT, type StoredColumn } from '../sink/table-ddl.ts';
 import { OWN_COLUMNS } from '../transform/table-plan.ts';
 
 /** Place of rows that no record brought: a partition that Kafka never has. */
-const NO_PARTITION = 4_294_967_295;
+export const NO_PARTITION = 4_294_967_295;
 /** Memory that comparing may take before it goes on on disk, in bytes. */
 const MEMORY_BYTES = 512 * 1024 * 1024;
 

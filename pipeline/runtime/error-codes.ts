@@ -164,6 +164,12 @@ export const ERROR_CODES = {
       'A table could not be loaded anew. The current view is as right as before; changes go on to be applied.',
     fix: 'Mend what the message names, then run `tributary resync` again.',
   },
+  FIRST_LOAD_FAILED: {
+    disposition: 'halt',
+    meaning:
+      'The rows that a new source has could not be copied. Nothing captures it yet; what was copied is removed when it is tried again.',
+    fix: 'Mend what the message names, then run `tributary connectors apply` or start again. With `first_load: snapshot` in the catalog Debezium reads the rows instead.',
+  },
   SINK_UNAVAILABLE: {
     disposition: 'retry',
     meaning: 'ClickHouse does not answer, is overloaded or out of memory for the moment.',

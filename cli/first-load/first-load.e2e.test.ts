@@ -1,0 +1,332 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { Secret } from '#runtime/config.ts';
+import { provision } from '../../connectors/provision.ts';
+import { loadLocalSettings, statePath } from '../../local/settings.ts';
+import { writeSourceSecrets } from '../../local/secrets.ts';
+import { Stack } from '../../local/stack.ts';
+import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
+import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
+import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
+import { RunningCli, testPlace } from '../testing/run-cli.ts';
+
+/*
+ * New sources whose rows are copied: while they are written to, killed at every step, and where it is
+ * left to Debezium.
+ */
+
+/** Large enough to be stored out of line, so that an update that leaves it alone does not log it. */
+const LARGE = "(SELECT string_agg(md5(g::text || i), '') FROM generate_series(1, 75) g)";
+
+const RULES = `
+    text_columns: [public.items.price]
+    renames: { public.items: { remark: note } }
+    mask: { public.items.secret: drop, public.items.email: hash, public.items.phone: redact }`;
+const SOURCES = {
+  // One database captured twice: what is copied has to be what Debezium brings.
+  busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: copy${RULES}`,
+  plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox${RULES}`,
+  killed: 'url: ${KILLED_URL}\n    tables: [public.*]\n    first_load: copy',
+  posted:
+    'url: ${POSTED_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy',
+  beyond: 'url: ${BEYOND_URL}\n    tables: [public.*]\n    first_load: copy',
+} as const;
+type SourceName = keyof typeof SOURCES;
+
+let server: PostgresServer;
+let folder: string;
+let stack: Stack;
+let warehouse: Warehouse;
+let env: NodeJS.ProcessEnv;
+const pools: pg.Pool[] = [];
+/** Ended with the test that began them, however it ends: an open transaction holds up any new slot. */
+const running: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  server = await startPostgres({ dedicated: true, walLevel: 'logical' });
+  const here = await testPlace('first-load', 13_000);
+  folder = here.stateDir;
+  mkdirSync(folder, { recursive: true });
+  const urls: Record<string, string> = {};
+  for (const name of ['busy', 'killed', 'posted', 'beyond']) {
+    urls[`${name.toUpperCase()}_URL`] = (await server.createDatabase(name)).adminUrl;
+  }
+  urls['TRIBUTARY_MASK_KEY'] = 'a key of more than sixteen characters';
+  const settings = {
+    ...loadLocalSettings(here.env),
+    catalogPath: catalog('all', Object.keys(SOURCES) as SourceName[]),
+  };
+  env = { ...here.env, ...localAddresses(settings), ...urls };
+  warehouse = connectLocalWarehouse(settings, 'test');
+  stack = new Stack({
+    settings,
+    shop: false,
+    sourceUrls: urls,
+    applyConnectors: async () => undefined,
+    onProgress: () => undefined,
+    onFailure: (error) => {
+      throw error;
+    },
+  });
+  await stack.start(new AbortController().signal);
+});
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((stop) => stop()));
+});
+
+afterAll(async () => {
+  await warehouse?.close();
+  await stack?.stop();
+  await Promise.all(pools.map((pool) => pool.end()));
+  await server[Symbol.asyncDispose]();
+});
+
+function catalog(name: string, sources: readonly SourceName[]): string {
+  const path = join(folder, `${name}.yaml`);
+  const entries = sources.map((source) => `  - name: ${source}\n    ${SOURCES[source]}\n`);
+  writeFileSync(path, `sources:\n${entries.join('')}`);
+  return path;
+}
+
+/** A database with these tables, ready to be captured by a source. */
+async function prepare(name: SourceName, sql: string): Promise<pg.Pool> {
+  const url = env[`${name === 'plain' ? 'BUSY' : name.toUpperCase()}_URL`] ?? '';
+  const pool = new pg.Pool({ connectionString: url });
+  pool.on('error', () => undefined);
+  pools.push(pool);
+  await pool.query(sql);
+  const { sources } = await loadCatalog(catalog(name, [name]), env);
+  for (const source of sources) {
+    await provision(new Secret(url), source);
+    const settings = loadLocalSettings({ ...env, TRIBUTARY_MASK_KEY: undefined });
+    await writeSourceSecrets(statePath(settings, 'secrets'), name, source.url);
+  }
+  return pool;
+}
+
+function command(name: SourceName, ...args: string[]): RunningCli {
+  return new RunningCli([...args, '--config', join(folder, `${name}.yaml`)], env);
+}
+
+async function apply(name: SourceName): Promise<string> {
+  const cli = command(name, 'connectors', 'apply');
+  expect(await cli.exit(), cli.output).toBe(0);
+  return cli.output;
+}
+
+async function verified(name: SourceName): Promise<void> {
+  const cli = command(name, 'verify');
+  expect(await cli.exit(), cli.output).toBe(0);
+}
+
+async function query<T = unknown[]>(sql: string): Promise<T[]> {
+  const result = await warehouse.query({ query: sql, format: 'JSONCompactEachRow' });
+  return result.json<T>();
+}
+
+async function stateOf(name: SourceName): Promise<unknown> {
+  const rows = await query(
+    `SELECT state, slot_lsn FROM ops.first_loads FINAL WHERE source = '${name}'`,
+  ).catch(() => []);
+  return rows[0]?.[0];
+}
+
+/** Kills a command once the load of its source is in a state that `isReached` knows. */
+async function killWhen(cli: RunningCli, isReached: () => Promise<boolean>): Promise<void> {
+  await expect.poll(isReached, { timeout: 60_000, interval: 5 }).toBe(true);
+  cli.child.kill('SIGKILL');
+  await cli.exit();
+}
+
+/** Changes of every kind, until stopped: among them updates that leave the large value alone. */
+function write(database: pg.Pool): { stop: () => Promise<void> } {
+  const stopping = new AbortController();
+  const done = (async () => {
+    for (let turn = 1; !stopping.signal.aborted; turn += 1) {
+      const id = (turn * 7_919) % 15_000;
+      await database.query('UPDATE items SET n = n + 1 WHERE id = $1', [id]);
+      await database.query('DELETE FROM items WHERE id = $1', [id + 1]);
+      await database.query(
+        `INSERT INTO items (id, n, body, email) VALUES ($1, 0, 'new', 'new@shop.example')
+         ON CONFLICT (id) DO UPDATE SET body = 'again'`,
+        [turn % 3 === 0 ? id + 1 : 100_000 + turn],
+      );
+    }
+  })();
+  const stop = async () => {
+    stopping.abort();
+    await done;
+  };
+  running.push(stop);
+  return { stop };
+}
+
+const items = (rows: number) => `
+  CREATE TABLE items (
+    id int PRIMARY KEY, n bigint NOT NULL, body text, price numeric(12,2), note text, tags text[] NOT NULL DEFAULT '{}',
+    email text, phone text, secret text, at timestamptz DEFAULT now(), "Odd ""name""" int,
+    double_n bigint GENERATED ALWAYS AS (n * 2) STORED);
+  INSERT INTO items SELECT i, i, ${LARGE}, i / 100.0, E'tab\\there \\\\ ' || i, ARRAY['a', NULL, 'b' || i],
+    'c' || i || '@shop.example', '+43 ' || i, 'secret ' || i, timestamptz '2024-02-29 12:00:00.123456+02' + i * interval '1 s', i
+  FROM generate_series(1, ${rows}) i;`;
+
+test('a source is copied while it is written to: every change wins, and columns, cells and masks are what Debezium brings', async () => {
+  const database = await prepare(
+    'busy',
+    `${items(15_000)}
+    CREATE TABLE void (id uuid PRIMARY KEY, at date);
+    CREATE TABLE parts (region text, id int, v float8, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
+    CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a');
+    CREATE TABLE parts_b PARTITION OF parts FOR VALUES IN ('b');
+    INSERT INTO parts SELECT CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END, i, i / 3.0 FROM generate_series(1, 1000) i;
+    CREATE SCHEMA messaging;
+    CREATE TABLE messaging.outbox (id uuid PRIMARY KEY, aggregatetype text NOT NULL, aggregateid text NOT NULL,
+      type text NOT NULL, payload jsonb NOT NULL, created_at timestamptz NOT NULL DEFAULT now())`,
+  );
+  await prepare('plain', 'SELECT 1');
+  const writer = write(database);
+  // Under way when the slot is to be made: it waits for that, and the copy has it.
+  const early = await database.connect();
+  running.push(async () => early.release(true));
+  await early.query('BEGIN');
+  await early.query("INSERT INTO items (id, n, note) VALUES (50000, 0, 'under way')");
+  const applying = apply('busy');
+  await expect
+    .poll(
+      async () =>
+        (
+          await database.query(
+            "SELECT FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event_type = 'Lock'",
+          )
+        ).rowCount,
+      { timeout: 60_000 },
+    )
+    .toBe(1);
+  await early.query('COMMIT');
+  const output = await applying;
+  expect(output).toMatch(/busy: [\d,]+ rows of 3 tables copied in/);
+  expect(await apply('plain')).toContain('+ tributary-plain');
+  await writer.stop();
+  await verified('busy');
+  await verified('plain');
+  expect(
+    await query("SELECT _op FROM changes.busy__items WHERE remark = 'under way'"),
+  ).toContainEqual(['snapshot']);
+  const columns = (database: string, source: string) =>
+    query(
+      `SELECT replaceOne(table, '${source}__', ''), name, type FROM system.columns
+       WHERE database = '${database}' AND (database = '${source}' OR startsWith(table, '${source}__')) ORDER BY table, position`,
+    );
+  for (const where of ['current', 'changes', 'history']) {
+    // An empty table has no record that would make it.
+    const copied = (await columns(where, 'busy')).filter(([table]) => table !== 'void');
+    expect(copied).toEqual(await columns(where, 'plain'));
+  }
+  for (const table of ['items', 'parts']) {
+    const differing = (one: string, other: string) =>
+      query(
+        `SELECT count() FROM (SELECT * APPLY toString FROM ${one}.${table} EXCEPT SELECT * APPLY toString FROM ${other}.${table})`,
+      );
+    expect([...(await differing('busy', 'plain')), ...(await differing('plain', 'busy'))]).toEqual([
+      [0],
+      [0],
+    ]);
+  }
+  // In the change log, too, each copied row once, and before whatever happened to it later.
+  const [[rows, distinct, latest] = []] = await query<string[]>(
+    "SELECT toString(count()), toString(uniqExact(id)), toString(max(_version)) FROM changes.busy__items WHERE _op = 'snapshot'",
+  );
+  expect([rows, distinct, latest]).toEqual([rows, rows, '0']);
+  expect(
+    await query(
+      "SELECT toString(rows_copied) FROM ops.first_load_tables FINAL WHERE source = 'busy' AND table_name = 'items'",
+    ),
+  ).toEqual([[rows]]);
+  expect(
+    await query(
+      "SELECT DISTINCT change FROM ops.schema_history WHERE source = 'busy' AND change != 'schema seen'",
+    ),
+  ).toEqual([['table first seen']]);
+  expect(
+    await query("SELECT topic, reason FROM ops.dead_letters WHERE topic LIKE 'busy.%'"),
+  ).toEqual([]);
+  expect(await query("SELECT name FROM system.tables WHERE name LIKE 'first load %'")).toEqual([]);
+});
+
+test('a load that is killed while it copies begins anew, one that is killed behind that goes on', async () => {
+  // Enough to be killed in the middle.
+  const database = await prepare('killed', items(60_000));
+  const writer = write(database);
+  await killWhen(command('killed', 'connectors', 'apply'), async () => {
+    const rows = await query('SELECT 1 FROM current.killed__items LIMIT 1').catch(() => []);
+    return rows.length > 0;
+  });
+  expect(await stateOf('killed')).toBe('copying');
+  await killWhen(
+    command('killed', 'connectors', 'apply'),
+    async () => (await stateOf('killed')) === 'copied',
+  );
+  const slot = async () =>
+    (await query("SELECT slot_lsn FROM ops.first_loads FINAL WHERE source = 'killed'")).flat();
+  const copiedAt = await slot();
+  await database.query(
+    'UPDATE items SET n = -1 WHERE id % 100 = 0; DELETE FROM items WHERE id % 100 = 1',
+  );
+  await apply('killed');
+  expect(await stateOf('killed')).toBe('streaming');
+  expect(await slot()).toEqual(copiedAt);
+  await writer.stop();
+  await verified('killed');
+  expect(
+    await query(
+      "SELECT count() = uniqExact(id) AND count() > 0 FROM changes.killed__items WHERE _op = 'snapshot'",
+    ),
+  ).toEqual([[1]]);
+  // Nothing to do for a source that is no longer new.
+  expect(await apply('killed')).toContain('= tributary-killed');
+});
+
+test('what a copy cannot do is left to Debezium, with the reason', async () => {
+  await prepare(
+    'posted',
+    `CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2);
+    CREATE SCHEMA messaging;
+    CREATE TABLE messaging.outbox (id uuid PRIMARY KEY, aggregatetype text NOT NULL, aggregateid text NOT NULL,
+      type text NOT NULL, payload jsonb NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
+    INSERT INTO messaging.outbox VALUES (gen_random_uuid(), 'order', '1', 'order.placed', '{}')`,
+  );
+  expect(await apply('posted')).toMatch(
+    /posted: its rows are left to Debezium's snapshot: its outbox messaging\.outbox has rows already/,
+  );
+  await verified('posted');
+  await prepare(
+    'beyond',
+    `CREATE TABLE t (id int PRIMARY KEY, since date); INSERT INTO t VALUES (1, '2024-02-29'), (2, 'infinity');
+     CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)`,
+  );
+  expect(await apply('beyond')).toMatch(
+    /beyond: its rows are left to Debezium's snapshot: .*beyond__t/,
+  );
+  await expect
+    .poll(() => query("SELECT reason FROM ops.dead_letters WHERE topic = 'beyond.public.t'"), {
+      timeout: 60_000,
+    })
+    .toEqual([[expect.stringContaining("text_columns: ['public.t.since']")]]);
+  await expect
+    .poll(() => query('SELECT id FROM beyond.t UNION ALL SELECT id FROM beyond.u'), {
+      timeout: 60_000,
+    })
+    .toEqual([[1], [1]]);
+  expect(
+    await query(
+      "SELECT source, state FROM ops.first_loads FINAL WHERE source IN ('posted', 'beyond') ORDER BY source",
+    ),
+  ).toEqual([
+    ['beyond', 'snapshot'],
+    ['posted', 'snapshot'],
+  ]);
+});
