@@ -52,6 +52,7 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '005_source_tables',
     '006_drift',
     '007_facts',
+    '008_first_loads',
     '009_verifications',
     '010_drift_rules',
   ]);

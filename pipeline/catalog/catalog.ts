@@ -75,13 +75,16 @@ const sourceEntry = z.strictObject({
         "Debezium's outbox event router (id, aggregatetype, aggregateid, type, payload) and created_at.",
       examples: ['messaging.outbox'],
     }),
-  first_load: z.enum(['snapshot', 'copy']).optional().meta({
-    description:
-      'How the rows come that are there when the source is new: `snapshot` (the default) leaves them ' +
-      "to Debezium; `copy` reads them straight into the warehouse, at many times the speed. Where a " +
-      'copy cannot do it, Debezium does, and it is said why.',
-    examples: ['copy'],
-  }),
+  first_load: z
+    .enum(['snapshot', 'copy'])
+    .optional()
+    .meta({
+      description:
+        'How the rows come that are there when the source is new: `snapshot` (the default) leaves them ' +
+        'to Debezium; `copy` reads them straight into the warehouse, at many times the speed. Where a ' +
+        'copy cannot do it, Debezium does, and it is said why.',
+      examples: ['copy'],
+    }),
   text_columns: z
     .array(
       z.string().meta({

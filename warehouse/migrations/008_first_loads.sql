@@ -1,4 +1,4 @@
--- First loads of new sources by copying: see pipeline/docs/delivery.md.
+-- First loads of new sources by copying: see pipeline/docs/first-load.md.
 
 CREATE TABLE IF NOT EXISTS ops.first_loads
 (
