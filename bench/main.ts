@@ -11,6 +11,7 @@ import {
   writeBacklog,
   type DrainResult,
 } from './drain.ts';
+import { measureFirstLoads, type FirstLoadResult } from './first-load.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
 import { measureMarts, type MartsResult } from './marts.ts';
 import { median } from './quantiles.ts';
@@ -19,7 +20,7 @@ import { measureVerify, type VerifyResult } from './verify.ts';
 
 /*
  * npm run bench                 all
- * npm run bench -- freshness    or drain, verify, shop, drift, marts
+ * npm run bench -- freshness    or drain, verify, shop, drift, marts, first-load
  * npm run bench -- --quick      fewer rows and seconds, for use while developing
  */
 const { values, positionals } = parseArgs({
@@ -82,6 +83,15 @@ if (wants('drift')) {
     ),
   );
 }
+let firstLoads: FirstLoadResult[] = [];
+if (wants('first-load')) {
+  console.log(`first load: a table of ${size.backlog.toLocaleString('en-US')} rows, 11 columns`);
+  firstLoads = await measureFirstLoads(size.backlog, size.rounds, (result) =>
+    console.log(
+      `  ${result.who.padEnd(22)}  ${result.rowsPerSecond.toFixed(0).padStart(7)} rows/s  ${result.seconds.toFixed(1)} s`,
+    ),
+  );
+}
 let marts: MartsResult | undefined;
 if (wants('marts')) {
   console.log(`marts: every panel's query, ${size.orders.toLocaleString('en-US')} orders`);
@@ -94,7 +104,7 @@ if (wants('marts')) {
   }
 }
 if (!wants('freshness') && !wants('drain')) {
-  await keepResults({ verified, shop, drift, marts });
+  await keepResults({ verified, shop, drift, marts, firstLoads });
   process.exit(0);
 }
 
@@ -153,7 +163,7 @@ if (wants('drain')) {
   );
 }
 
-await keepResults({ freshness, drains, verified, shop, drift, marts });
+await keepResults({ freshness, drains, verified, shop, drift, marts, firstLoads });
 
 async function keepResults(results: object): Promise<void> {
   const folder = new URL('../.tributary/bench-results/', import.meta.url);
