@@ -229,8 +229,8 @@ test(
     await refresh('all');
     const many = 3_000;
     await client.command({
-      query: `INSERT INTO current.orders__orders (id, order_number, placed_at, _version)
-            SELECT generateUUIDv4(number), number, now64(6), 1 FROM numbers(${many})`,
+      query: `INSERT INTO current.orders__orders (id, order_number, user_id, placed_at, _version)
+            SELECT generateUUIDv4(number), number, generateUUIDv4(number + ${many}), now64(6), 1 FROM numbers(${many})`,
     });
     await client.command({
       query: `INSERT INTO current.orders__sagas (id, order_id, kind, created_at, _version)

@@ -105,7 +105,9 @@ function belongingTo(table: string, scope: Scope): string {
 function rows(scope: Scope): string {
   return `SELECT
     o.id, o.order_number, o.placed_at, o.status, o.currency, o.total,
-    l.line_count, l.item_count, o.gift, o.user_id, o.user_name, u.name, u.country,
+    l.line_count, l.item_count, o.gift, o.user_id,
+    -- Of somebody whom users does not know any more, what orders has.
+    if(b.name = '', o.user_name, b.name), u.name, u.country,
     o.paid_at, o.closed_at, o.cancel_reason,
     p.payment_id, p.payment_status, p.payment_method, p.attempts, p.captured, p.refunded,
     if(r.stock_state = '', 'none', r.stock_state),
@@ -129,6 +131,30 @@ function rows(scope: Scope): string {
     FROM users.users
     WHERE id IN (SELECT user_id FROM orders.orders WHERE ${scope('id')})
   ) AS u ON u.id = o.user_id
+  LEFT JOIN
+  (
+    -- The name that was the buyer's then, or the first that is known. The change log comes second:
+    -- what has only just come is in the current table alone.
+    SELECT
+      w.id AS order_id,
+      if(
+        countIf(v.since <= w.placed_at) = 0,
+        argMin(v.name, v.version),
+        argMaxIf(v.name, v.version, v.since <= w.placed_at)
+      ) AS name
+    FROM (SELECT id, user_id, placed_at FROM orders.orders WHERE ${scope('id')}) AS w
+    JOIN
+    (
+      SELECT id, assumeNotNull(name) AS name, _version AS version, _committed_at AS since
+      FROM changes.users__users
+      WHERE isNotNull(name) AND id IN (SELECT user_id FROM orders.orders WHERE ${scope('id')})
+      UNION ALL
+      SELECT id, name, _version, _committed_at
+      FROM current.users__users
+      WHERE _deleted = 0 AND id IN (SELECT user_id FROM orders.orders WHERE ${scope('id')})
+    ) AS v ON v.id = w.user_id
+    GROUP BY w.id
+  ) AS b ON b.order_id = o.id
   LEFT JOIN
   (
     -- One row of the payments as a whole: argMax of single columns would skip NULL and so mix rows.

@@ -1,4 +1,4 @@
--- needs: users.users, orders.orders
+-- needs: facts.customers
 
 CREATE OR REPLACE VIEW marts.customers
 (
@@ -16,29 +16,16 @@ CREATE OR REPLACE VIEW marts.customers
 )
 AS
 SELECT
-    u.id AS customer_id,
-    u.name AS name,
-    u.country AS country,
-    u.status AS status,
-    u.created_at AS signed_up_at,
-    o.orders AS orders,
-    o.paid_orders AS paid_orders,
-    o.first_order_at AS first_order_at,
-    o.first_paid_at AS first_paid_at,
-    o.last_order_at AS last_order_at,
-    o.spent AS spent
-FROM users.users AS u
-LEFT JOIN
-(
-    SELECT
-        user_id,
-        count() AS orders,
-        countIf(isNotNull(paid_at)) AS paid_orders,
-        min(toNullable(placed_at)) AS first_order_at,
-        min(paid_at) AS first_paid_at,
-        max(toNullable(placed_at)) AS last_order_at,
-        sumMapIf(map(toString(currency), toDecimal128(total, 2)), isNotNull(paid_at)) AS spent
-    FROM orders.orders
-    GROUP BY user_id
-) AS o ON o.user_id = u.id
+    customer_id,
+    name,
+    country,
+    status,
+    signed_up_at,
+    orders,
+    paid_orders,
+    first_order_at,
+    first_paid_at,
+    last_order_at,
+    spent
+FROM facts.customers FINAL
 COMMENT 'Customers with what they ordered, one row a user, as everything stands now';

@@ -10,11 +10,13 @@ import { readMartFiles } from './mart-files.ts';
 import { refreshFacts } from './watch-marts.ts';
 
 const ALL = [
+  'customer_history',
   'customers',
   'daily_revenue',
   'order_lines',
   'orders',
   'saga_outcomes',
+  'stock_history',
   'stock_levels',
 ];
 const log = createLogger('test', 'silent');
@@ -63,7 +65,9 @@ test('marts wait for their tables without an error, and are made when these are 
   expect(await rows(`SELECT name FROM system.tables WHERE database = 'marts'`)).toEqual([]);
 
   await createShopTables(client, ['users.users', 'orders.orders']);
-  expect(await make()).toEqual(ALL.filter((name) => name !== 'customers'));
+  expect(await make()).toEqual(
+    ALL.filter((name) => !['customers', 'customer_history'].includes(name)),
+  );
 
   await createShopTables(client);
   expect(await make()).toEqual([]);
@@ -114,14 +118,18 @@ test('a mart is made anew when a table of its own gets other columns, and only t
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
 test('the figures of a small shop', async () => {
+  const ann = {
+    id: user(1),
+    country: 'DE',
+    status: 'active',
+    created_at: '2026-01-01T00:00:00Z',
+  };
   await insertShopRows(client, 'users.users', [
-    {
-      id: user(1),
-      name: 'Ann',
-      country: 'DE',
-      status: 'active',
-      created_at: '2026-01-01T00:00:00Z',
-    },
+    { ...ann, name: 'Anna', _committed_at: '2026-01-01T00:00:00Z' },
+  ]);
+  await insertShopRows(client, 'users.users', [
+    // A second after she ordered.
+    { ...ann, name: 'Ann', _committed_at: '2026-03-01T10:00:01Z' },
     {
       id: user(2),
       name: 'Bob',
@@ -269,7 +277,7 @@ test('the figures of a small shop', async () => {
       total: '30.3',
       line_count: 2,
       item_count: 3,
-      buyer_name: 'as it was',
+      buyer_name: 'Anna',
       buyer_name_now: 'Ann',
       buyer_country: 'DE',
       payment_id: 1,
@@ -287,7 +295,7 @@ test('the figures of a small shop', async () => {
       total: '20',
       line_count: 1,
       item_count: 2,
-      buyer_name: 'as it was',
+      buyer_name: 'Bob',
       buyer_name_now: 'Bob',
       buyer_country: 'US',
       payment_id: 3,
@@ -305,7 +313,7 @@ test('the figures of a small shop', async () => {
       total: '5',
       line_count: 1,
       item_count: 1,
-      buyer_name: 'as it was',
+      buyer_name: 'Bob',
       buyer_name_now: 'Bob',
       buyer_country: 'US',
       payment_id: 4,
@@ -389,6 +397,25 @@ test('the figures of a small shop', async () => {
       revenue: '10.1',
     },
   ]);
+
+  expect(
+    await rows(`SELECT name, valid_from, valid_to, is_current FROM marts.customer_history
+                WHERE customer_id = '${user(1)}' ORDER BY valid_from`),
+  ).toEqual([
+    {
+      name: 'Anna',
+      valid_from: '2026-01-01 00:00:00.000000',
+      valid_to: '2026-03-01 10:00:01.000000',
+      is_current: false,
+    },
+    { name: 'Ann', valid_from: '2026-03-01 10:00:01.000000', valid_to: null, is_current: true },
+  ]);
+
+  expect(
+    await rows(
+      `SELECT on_hand, reserved, available, valid_to FROM marts.stock_history WHERE product_id = '${one}'`,
+    ),
+  ).toEqual([{ on_hand: 10, reserved: 7, available: 3, valid_to: null }]);
 
   expect(
     await rows(`SELECT sku, product_name, warehouse_name, available, is_low

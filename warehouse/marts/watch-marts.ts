@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { describeError, isAbort } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
+import { CUSTOMERS_FACT } from '../facts/customers.ts';
 import type { Fact } from '../facts/fact.ts';
 import { ORDERS_FACT } from '../facts/orders.ts';
 import { refreshFact } from '../facts/refresh-fact.ts';
@@ -16,7 +17,7 @@ const SHORTEST_REST_MS = 500;
 const LONGEST_REST_MS = 2_000;
 
 /** Facts that marts read. */
-export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT];
+export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT, CUSTOMERS_FACT];
 
 /** Brings all facts up to their tables, once. @throws what the client throws */
 export async function refreshFacts(client: ClickHouseClient): Promise<void> {
@@ -39,7 +40,7 @@ export async function watchMarts(options: {
   const { client, log, signal } = options;
   const known = new Set(options.sources);
   const areKnown = (tables: readonly string[]) =>
-    tables.every((table) => known.has(table.split('.')[0] ?? ''));
+    tables.every((table) => known.has(sourceOf(table)));
   const facts = FACTS.filter(({ needs }) => areKnown(needs));
   const made = new Set(facts.map(({ name }) => `facts.${name}`));
   const marts = (await readMartFiles()).filter(({ needs }) =>
@@ -60,6 +61,12 @@ export async function watchMarts(options: {
     keepMarts(),
     ...facts.map(async (fact) => keepFact(client, fact, log, signal)),
   ]);
+}
+
+/** Source of a table that a mart needs: `users` of `users.users`, and of `history.users__users`. */
+function sourceOf(table: string): string {
+  const [database = '', name = ''] = table.split('.');
+  return database === 'history' ? (name.split('__')[0] ?? '') : database;
 }
 
 async function keepFact(
