@@ -16,6 +16,7 @@ export function localAddresses(settings: LocalSettings): Record<string, string> 
   return {
     CONNECT_URL: `http://${at('connect')}`,
     KAFKA_BROKERS: at('kafka'),
+    REGISTRY_URL: `http://${at('registry')}/apis/ccompat/v7`,
     CLICKHOUSE_URL: `http://${at('warehouse')}`,
   };
 }

@@ -6,6 +6,7 @@ import { auditCommand } from './commands/audit.ts';
 import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
 import { driftCommand } from './commands/drift.ts';
+import { eraseCommand } from './commands/erase.ts';
 import { resyncCommand } from './commands/resync.ts';
 import { statusCommand } from './commands/status.ts';
 import { trafficCommand } from './commands/traffic.ts';
@@ -67,6 +68,7 @@ async function main(): Promise<number> {
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());
   program.addCommand(driftCommand(stop));
+  program.addCommand(eraseCommand(stop));
   for (const command of program.commands) command.exitOverride();
   try {
     for (const [name, value] of Object.entries(

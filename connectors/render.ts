@@ -6,7 +6,11 @@ import {
 } from '../pipeline/catalog/table-pattern.ts';
 import type { TablePattern } from '../pipeline/catalog/table-pattern.ts';
 import { UNAVAILABLE } from '../pipeline/change/row-image.ts';
-import { EVENT_TOPIC_PREFIX } from '../pipeline/events/event-topic.ts';
+import {
+  ERASABLE_TOPIC_SETTINGS,
+  EVENT_TOPIC_PREFIX,
+  eventTopic,
+} from '../pipeline/events/event-topic.ts';
 import { MAX_RECORD_BYTES, TABLE_TOPIC_SETTINGS } from '../pipeline/source/table-topic.ts';
 import { captureNames, type ConnectorConfig } from './connector-config.ts';
 
@@ -99,7 +103,7 @@ export function renderConnector(source: Source): ConnectorConfig {
         ]),
       ),
 
-      ...(source.outbox === undefined ? {} : outboxRouter(source.name, source.outbox)),
+      ...(source.outbox === undefined ? {} : outboxRouter(source, source.outbox)),
 
       ...converter('key'),
       ...converter('value'),
@@ -109,13 +113,13 @@ export function renderConnector(source: Source): ConnectorConfig {
 }
 
 /** Publishes the rows of an outbox as events, keyed by what they happened to. */
-function outboxRouter(source: string, outbox: TablePattern): Record<string, string> {
+function outboxRouter(source: Source, outbox: TablePattern): Record<string, string> {
   return {
     transforms: 'outbox',
     'transforms.outbox.type': 'io.debezium.transforms.outbox.EventRouter',
     'transforms.outbox.predicate': 'isOutbox',
     'transforms.outbox.route.by.field': 'type',
-    'transforms.outbox.route.topic.replacement': `${EVENT_TOPIC_PREFIX}.${source}.\${routedByValue}`,
+    'transforms.outbox.route.topic.replacement': `${EVENT_TOPIC_PREFIX}.${source.name}.\${routedByValue}`,
     'transforms.outbox.table.fields.additional.placement': [
       'id:envelope:event_id',
       'type:envelope:event_type',
@@ -125,14 +129,31 @@ function outboxRouter(source: string, outbox: TablePattern): Record<string, stri
     ].join(','),
     predicates: 'isOutbox',
     'predicates.isOutbox.type': 'org.apache.kafka.connect.transforms.predicates.TopicNameMatches',
-    'predicates.isOutbox.pattern': tableTopicRegex(source, outbox),
-    'topic.creation.groups': 'events',
+    'predicates.isOutbox.pattern': tableTopicRegex(source.name, outbox),
+    // The first group that a topic belongs to is the one that counts.
+    'topic.creation.groups': source.erasableEvents.length === 0 ? 'events' : 'erasable,events',
+    ...(source.erasableEvents.length === 0 ? {} : erasableTopics(source)),
     'topic.creation.events.include': String.raw`${EVENT_TOPIC_PREFIX}\..*`,
     'topic.creation.events.partitions': '-1',
     'topic.creation.events.replication.factor': '-1',
     // Kept for ever: read models are rebuilt from them.
     'topic.creation.events.cleanup.policy': 'delete',
     'topic.creation.events.retention.ms': '-1',
+  };
+}
+
+/** Topics that keep the newest event of each key, so that a tombstone takes one out. */
+function erasableTopics({ name, erasableEvents }: Source): Record<string, string> {
+  const group = 'topic.creation.erasable';
+  return {
+    [`${group}.include`]: erasableEvents
+      .map((type) => eventTopic(name, type).replaceAll('.', String.raw`\.`))
+      .join(','),
+    [`${group}.partitions`]: '-1',
+    [`${group}.replication.factor`]: '-1',
+    ...Object.fromEntries(
+      Object.entries(ERASABLE_TOPIC_SETTINGS).map(([key, value]) => [`${group}.${key}`, value]),
+    ),
   };
 }
 

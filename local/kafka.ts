@@ -41,6 +41,8 @@ export const BROKER_SETTINGS = {
   'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
   // A misspelt topic is an error, not a new topic.
   'auto.create.topics.enable': 'false',
+  // An erasure waits for the cleaner, which looks every 15 s by default.
+  'log.cleaner.backoff.ms': '1000',
   // Nobody else is going to join: do not wait for them.
   'group.initial.rebalance.delay.ms': '0',
   // One row of up to 16 MB, with its old image.

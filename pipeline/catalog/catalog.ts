@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Secret } from '#runtime/config.ts';
 import type { ColumnRules } from './column-rules.ts';
 import { alertEntry, driftEntry, type AlertTarget, type DriftRule } from './drift-rule.ts';
+import { eraseEntry, type EraseRule } from './erase-rule.ts';
 import { MASK_KEY_VARIABLE } from './mask.ts';
 import type { PostgresAddress } from './postgres-address.ts';
 import type { TablePattern } from './table-pattern.ts';
@@ -174,6 +175,9 @@ export const catalogDocument = z
     alerts: z.array(alertEntry).optional().meta({
       description: 'Where the drift monitor sends alerts, beside its log and its metrics.',
     }),
+    erase: z.array(eraseEntry).optional().meta({
+      description: 'Where personal data is, for `tributary erase`.',
+    }),
   })
   .meta({
     title: 'Tributary catalog',
@@ -193,6 +197,8 @@ export interface Source extends ColumnRules {
   readonly exclude: readonly TablePattern[];
   /** Table whose rows are published as domain events; `exclude` has it, too. */
   readonly outbox: TablePattern | undefined;
+  /** Types of its events whose topics keep the newest of each key alone, so that one can be erased. */
+  readonly erasableEvents: readonly string[];
   /** Who reads the rows that are there when the source is new. */
   readonly firstLoad: 'snapshot' | 'copy';
   /** By `schema.table` names at the source by published names. */
@@ -209,6 +215,8 @@ export interface Catalog {
   /** Which fields are copies of which. */
   readonly drift: readonly DriftRule[];
   readonly alerts: readonly AlertTarget[];
+  /** Where personal data is. */
+  readonly erase: readonly EraseRule[];
   /** Environment variables that it refers to. */
   readonly variables: readonly string[];
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Secret } from '#runtime/config.ts';
+import { endpointEntry, type Endpoint } from './endpoint.ts';
 import type { TableName } from './table-pattern.ts';
 
 /** A captured table, by its source. */
@@ -34,7 +35,7 @@ export interface DriftRule {
   readonly complete: boolean;
   readonly alert: DriftThresholds;
   /** Where the owner publishes its current value again; undefined: it cannot be asked to. */
-  readonly repair: RepairEndpoint | undefined;
+  readonly repair: Endpoint | undefined;
 }
 
 /** From how much on drift is worth an alert. Each is enough. */
@@ -45,13 +46,6 @@ export interface DriftThresholds {
   readonly share: number;
 }
 
-/** An endpoint of the owner's service that publishes a row's current value through its outbox. */
-export interface RepairEndpoint {
-  /** With `{column}` for each column of the owner's key. */
-  readonly url: string;
-  readonly headers: ReadonlyMap<string, Secret>;
-}
-
 /** Where alerts go. */
 export interface AlertTarget {
   readonly format: 'slack' | 'alertmanager';
@@ -59,7 +53,8 @@ export interface AlertTarget {
 }
 
 const TABLE = /^[^.\s]+(?:\.[^.\s]+){1,2}$/;
-const tableText = z.string().regex(TABLE, 'must be source.table or source.schema.table');
+/** A table as it is written in the catalog. */
+export const tableText = z.string().regex(TABLE, 'must be source.table or source.schema.table');
 const columns = z.record(z.string(), z.string());
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const normalization = z.enum(['trim', 'lower-case', 'collapse-spaces']);
@@ -143,20 +138,10 @@ export const driftEntry = z.strictObject({
       description: 'From how many findings, or which share of the copies on, to alert.',
       examples: [{ findings: 10, share: 0.001 }],
     }),
-  repair: z
-    .strictObject({
-      url: z.string().meta({
-        description: 'Where to POST, with {column} for each column of the key of the owner.',
-        examples: ['${USERS_URL}/users/{id}/republish'],
-      }),
-      headers: z
-        .record(z.string(), z.string())
-        .optional()
-        .meta({
-          description: 'What to send with it.',
-          examples: [{ authorization: 'Bearer ${USERS_TOKEN}' }],
-        }),
-    })
+  repair: endpointEntry({
+    description: 'Where to POST, with {column} for each column of the key of the owner.',
+    example: '${USERS_URL}/users/{id}/republish',
+  })
     .optional()
     .meta({
       description:

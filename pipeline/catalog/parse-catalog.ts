@@ -6,6 +6,8 @@ import { catalogInvalid, type CatalogProblem } from './catalog-problem.ts';
 import { interpolate } from './interpolate.ts';
 import { MASK_KEY_VARIABLE, MIN_MASK_KEY_LENGTH, type MaskRule } from './mask.ts';
 import { parseDrift } from './parse-drift.ts';
+import { erasableEvents, parseErase } from './parse-erase.ts';
+import type { Path, Reporter } from './reporter.ts';
 import { explainShapeIssue, explainUnknownKey } from './shape-problem.ts';
 import { parsePostgresUrl } from './postgres-address.ts';
 import {
@@ -17,7 +19,6 @@ import {
 } from './table-pattern.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type Path = readonly PropertyKey[];
 
 /**
  * Understands the text of a catalog file.
@@ -60,6 +61,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
   }
 
   const variables: string[] = [];
+  const erasable = erasableEvents(content);
   const sources: Source[] = [];
   const firstOfName = new Map<string, number>();
   // Looked at entry by entry, not only once the shape is right: all problems are told at once.
@@ -146,6 +148,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       tables,
       exclude: outbox === undefined ? exclude : [...exclude, outbox],
       outbox,
+      erasableEvents: (typeof name === 'string' ? erasable.get(name) : undefined) ?? [],
       firstLoad: entry['first_load'] === 'copy' ? 'copy' : 'snapshot',
       textColumns,
       renames: renamesOf(entry['renames']),
@@ -155,16 +158,23 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       maskKey: hashes && maskKey !== undefined ? new Secret(maskKey) : undefined,
     });
   }
-  const drift = parseDrift(content, sources, {
+  const reporter: Reporter = {
     env,
     at: (place, what, fix) => report(at(place), what, fix),
     atKey: (place, key, what, fix) => report(offsetOfKey(document, place, key), what, fix),
     lineOf: (place) => lines.linePos(at(place)).line,
-  });
+  };
+  const drift = parseDrift(content, sources, reporter);
+  const erase = parseErase(content, sources, reporter);
   if (problems.length > 0) throw catalogInvalid(path, problems);
-  variables.push(...drift.variables);
-  const { rules, alerts } = drift;
-  return { path, sources, drift: rules, alerts, variables: [...new Set(variables)] };
+  return {
+    path,
+    sources,
+    drift: drift.rules,
+    alerts: drift.alerts,
+    erase: erase.rules,
+    variables: [...new Set([...variables, ...drift.variables, ...erase.variables])],
+  };
 }
 
 /** The outbox that an entry names: one table. */

@@ -11,19 +11,10 @@ import {
   type CopiedField,
   type DriftRule,
 } from './drift-rule.ts';
-import { interpolate } from './interpolate.ts';
+import { endpointOf } from './endpoint.ts';
 import { maskOf } from './mask.ts';
+import { putter, type Path, type Put, type Reporter } from './reporter.ts';
 import { isCaptured } from './table-pattern.ts';
-
-type Path = readonly PropertyKey[];
-
-/** Where problems of the catalog are told, each with its place in the file. */
-interface Reporter {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly at: (place: Path, what: string, fix: string) => void;
-  readonly atKey: (place: Path, key: string, what: string, fix: string) => void;
-  readonly lineOf: (place: Path) => number;
-}
 
 /** One finding is one too many, unless the rule says otherwise. */
 const DEFAULT_FINDINGS = 1;
@@ -40,12 +31,7 @@ export function parseDrift(
   report: Reporter,
 ): { rules: DriftRule[]; alerts: AlertTarget[]; variables: string[] } {
   const variables: string[] = [];
-  const put = (text: string, place: Path, example: string) => {
-    const resolved = interpolate(text, report.env, example);
-    variables.push(...resolved.variables);
-    for (const { what, fix } of resolved.problems) report.at(place, what, fix);
-    return resolved.text;
-  };
+  const put = putter(report, variables);
   const lists = z
     .object({ drift: z.array(z.unknown()).catch([]), alerts: z.array(z.unknown()).catch([]) })
     .safeParse(content).data;
@@ -82,11 +68,7 @@ export function parseDrift(
   return { rules, alerts, variables };
 }
 
-function ruleOf(
-  written: z.output<typeof driftEntry>,
-  place: Path,
-  put: (text: string, place: Path, example: string) => string,
-): DriftRule {
+function ruleOf(written: z.output<typeof driftEntry>, place: Path, put: Put): DriftRule {
   const { repair } = written;
   return {
     name: written.rule,
@@ -115,18 +97,7 @@ function ruleOf(
         (written.alert?.share === undefined ? DEFAULT_FINDINGS : Infinity),
       share: written.alert?.share ?? Infinity,
     },
-    repair:
-      repair === undefined
-        ? undefined
-        : {
-            url: put(repair.url, [...place, 'repair', 'url'], 'http://users.example'),
-            headers: new Map(
-              Object.entries(repair.headers ?? {}).map(([name, value]) => [
-                name,
-                new Secret(put(value, [...place, 'repair', 'headers', name], '…')),
-              ]),
-            ),
-          },
+    repair: repair === undefined ? undefined : endpointOf(repair, [...place, 'repair'], put),
   };
 }
 

@@ -1,9 +1,9 @@
-import { describeError, TributaryError } from '#runtime/errors.ts';
-import type { DriftRule, RepairEndpoint } from '../catalog/drift-rule.ts';
+import { TributaryError } from '#runtime/errors.ts';
+import { callEndpoint } from '../catalog/call-endpoint.ts';
+import type { DriftRule } from '../catalog/drift-rule.ts';
+import type { Endpoint } from '../catalog/endpoint.ts';
 import { keyId, type Key } from '../verify/key-range.ts';
 import type { Finding } from './finding.ts';
-
-const TIMEOUT_MS = 10_000;
 
 /** An owner that is to publish its value again, and the copies that this is to mend. */
 export interface Repair {
@@ -59,28 +59,14 @@ export function repairUrl(rule: DriftRule, keyColumns: readonly string[], owner:
  * @throws TributaryError `REPAIR_REFUSED`
  */
 export async function askOwner(rule: DriftRule, url: string): Promise<void> {
-  const headers = [...endpointOf(rule).headers].map(([name, value]) => [name, value.reveal()]);
-  const what = `rule ${rule.name}: asking the owner to publish again`;
-  let response: Response;
-  try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: Object.fromEntries(headers) as Record<string, string>,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      redirect: 'error',
-    });
-  } catch (error) {
-    throw new TributaryError('REPAIR_REFUSED', `${what}: ${describeError(error)}`, {
-      cause: error,
-      fix: 'See that the service of the owner answers at the repair url of the rule.',
-    });
-  }
-  await response.body?.cancel();
-  if (response.ok) return;
-  throw new TributaryError('REPAIR_REFUSED', `${what}: it answered ${response.status}`);
+  await callEndpoint(endpointOf(rule), url, {
+    code: 'REPAIR_REFUSED',
+    what: `rule ${rule.name}: asking the owner to publish again`,
+    fix: 'See that the service of the owner answers at the repair url of the rule.',
+  });
 }
 
-function endpointOf(rule: DriftRule): RepairEndpoint {
+function endpointOf(rule: DriftRule): Endpoint {
   if (rule.repair !== undefined) return rule.repair;
   throw new TributaryError('REPAIR_REFUSED', `rule ${rule.name} does not say how to repair`, {
     fix: "Add `repair: { url: … }`, an endpoint of the owner's service that publishes a row again.",

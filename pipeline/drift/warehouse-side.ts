@@ -165,7 +165,12 @@ export async function listSides(
   return sides;
 }
 
-async function findSide(
+/**
+ * How the warehouse stores a table; undefined when it has not come yet.
+ *
+ * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
+ */
+export async function findSide(
   client: ClickHouseClient,
   table: CapturedTable,
 ): Promise<WarehouseSide | undefined> {

@@ -118,6 +118,12 @@ export const ERROR_CODES = {
     meaning: 'A receiver of alerts does not answer, or refuses what it is told.',
     fix: 'Correct its url under `alerts:` in tributary.yaml; the alert is in ops.drift_alerts.',
   },
+  ERASE_REFUSED: {
+    disposition: 'halt',
+    meaning:
+      'A person cannot be erased: the service refused, the catalog does not fit the tables, or records are kept that nothing else has.',
+    fix: 'Do what the message says, and erase again; doing it twice does no harm.',
+  },
   REPAIR_REFUSED: {
     disposition: 'halt',
     meaning: "A repair could not be asked for, or the owner's service did not do it.",

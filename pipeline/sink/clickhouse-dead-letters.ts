@@ -6,6 +6,7 @@ import type { RecordHeaders } from '../change/record-headers.ts';
 import { firstOffsetOf } from '../change/replay.ts';
 import { sinkError } from './clickhouse-error.ts';
 import type { DeadLetter, SourceRecord } from './dead-letter.ts';
+import { quoteText } from './identifier.ts';
 
 /** Most bytes of a key or value that the warehouse lists; the topic holds them all. */
 const MAX_LISTED_BYTES = 65_536;
@@ -47,6 +48,8 @@ export interface LetterFilter {
   readonly code?: string | undefined;
   readonly state?: LetterState | undefined;
   readonly place?: LetterPlace | undefined;
+  /** SQL of a condition on `key_bytes` and `value_bytes`, base64. */
+  readonly bytes?: string | undefined;
 }
 
 /**
@@ -125,6 +128,7 @@ export async function listDeadLetters(
       : [
           'topic = {place_topic:String} AND partition = {partition:Int32} AND offset = {offset:Int64}',
         ]),
+    ...(filter.bytes === undefined ? [] : [`(${filter.bytes})`]),
   ];
   const rows = await ask<LetterRow>(
     client,
@@ -213,6 +217,29 @@ export async function resolveDeadLetters(
     });
   } catch (failure) {
     throw sinkError(failure, 'noting what became of dead letters');
+  }
+}
+
+/**
+ * Leaves letters without key and value; that there were some, where and why stays.
+ *
+ * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
+ */
+export async function blankLetters(
+  client: ClickHouseClient,
+  places: readonly LetterPlace[],
+): Promise<void> {
+  const list = places.map(
+    ({ topic, partition, offset }) => `(${quoteText(topic)}, ${partition}, ${offset})`,
+  );
+  try {
+    await client.command({
+      query: `ALTER TABLE ops.dead_letters UPDATE key_bytes = '', value_bytes = ''
+              WHERE (topic, partition, offset) IN (${list.join(', ')})`,
+      clickhouse_settings: { mutations_sync: '2', wait_end_of_query: 1 },
+    });
+  } catch (failure) {
+    throw sinkError(failure, 'erasing dead letters');
   }
 }
 

@@ -8,8 +8,9 @@ import { brokerError } from './kafka-client.ts';
 import type { RawRecord } from './record-source.ts';
 
 /**
- * Topic of records that could not be applied: key, value and headers as they came, and headers of
- * ours. One partition, so that an offset is all it takes to find a letter.
+ * Topic of records that could not be applied: value and headers as they came, and headers of ours,
+ * one of which is the record's key. One partition, so that an offset is all it takes to find a
+ * letter. Its own key is the place of its record, so that it can be taken out.
  */
 export const DEAD_LETTER_TOPIC = 'tributary.dead-letters';
 
@@ -18,6 +19,7 @@ export const LETTER_PARTITION = 0;
 
 /** Begins the names of the headers that a letter has beyond those of its record. */
 const OWN_HEADERS = 'tributary.dead-letter.';
+const KEY_HEADER = `${OWN_HEADERS}key`;
 
 /** The largest record of a source, and room for our headers beside it. */
 const MAX_LETTER_BYTES = 17 * 1024 * 1024;
@@ -49,8 +51,8 @@ export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLett
             topic: DEAD_LETTER_TOPIC,
             numPartitions: LETTER_PARTITION + 1,
             configEntries: [
-              // Letters stay until a person has dealt with them.
-              { name: 'retention.ms', value: '-1' },
+              // Letters stay, until one is erased: no two have the same key.
+              { name: 'cleanup.policy', value: 'compact' },
               { name: 'max.message.bytes', value: String(MAX_LETTER_BYTES) },
             ],
           },
@@ -74,10 +76,11 @@ export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLett
               messages: [
                 {
                   partition: LETTER_PARTITION,
-                  key: record.key,
+                  key: letterKey(record),
                   value: record.value,
                   headers: {
                     ...record.headers,
+                    ...(record.key === null ? {} : { [KEY_HEADER]: record.key }),
                     [`${OWN_HEADERS}topic`]: record.topic,
                     [`${OWN_HEADERS}partition`]: String(record.partition),
                     [`${OWN_HEADERS}offset`]: record.offset.toString(),
@@ -100,6 +103,21 @@ export function createKafkaDeadLetters(kafka: Kafka, log: Logger): KafkaDeadLett
       if (ready !== undefined) await producer.disconnect();
     },
   };
+}
+
+/** Key of the letter of a record. */
+export function letterKey(place: {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: Offset;
+}): string {
+  return `${place.topic}/${place.partition}/${place.offset}`;
+}
+
+/** The key that the record of a letter had. */
+export function keyOfRecord(headers: RecordHeaders = {}): Buffer | null {
+  const key = [headers[KEY_HEADER]].flat()[0];
+  return key === undefined ? null : Buffer.from(key);
 }
 
 /** Headers of a letter that its record had itself. */

@@ -97,6 +97,27 @@ export async function forgetBuyer(transaction: Queryable, userId: string): Promi
   );
 }
 
+/**
+ * Removes what says who a buyer was, also from the orders. What was bought, when and for how much
+ * stays: the books need it.
+ *
+ * @param version - above that of any event about the user, so that a late one brings nothing back
+ */
+export async function eraseBuyer(
+  transaction: Queryable,
+  userId: string,
+  version: number,
+): Promise<void> {
+  await forgetBuyer(transaction, userId);
+  await transaction.query(
+    `UPDATE orders SET user_name = '', user_name_version = $2, user_email = '',
+       user_email_version = $2, note = NULL, shipping_address = NULL, version = version + 1,
+       updated_at = now()
+     WHERE user_id = $1 AND user_email_version < $2`,
+    [userId, version],
+  );
+}
+
 /** Keeps what users answered; what is known from a newer version stays, and no row is written then. */
 async function keepAnswer(transaction: Queryable, userId: string, answered: Buyer): Promise<void> {
   const fields = ['name', 'email', 'status'] as const;

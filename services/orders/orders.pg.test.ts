@@ -239,6 +239,38 @@ test('has name and email of the newest change, in whatever order the events come
   );
 });
 
+test('forgets who somebody was that is erased, and not what was bought; no late event brings it back', async () => {
+  const user = await addUser(shop, 'Ada Lind');
+  const product = await addProduct(shop, '5.00');
+  const { id } = await shop.orders.must('POST', '/orders', {
+    ...order(user, [product, 2]),
+    note: 'Ring at Lind',
+    shipping_address: { city: 'Uppsala' },
+  });
+  await shop.users.must('POST', `/users/${user}/erase`);
+  // Asked again, when there is nobody any more.
+  await shop.users.must('POST', `/users/${user}/erase`);
+  await deliverEvents(shop, { only: [user] });
+  const client = new pg.Client({ connectionString: shop.databases.get('users') });
+  await client.connect();
+  await client.query(
+    `INSERT INTO messaging.outbox (aggregatetype, aggregateid, type, payload)
+     VALUES ('user', $1, 'UserNameChanged', $2)`,
+    [user, { user_id: user, version: 7, name: 'Ada Novák' }],
+  );
+  await client.end();
+  await deliverEvents(shop, { only: [user] });
+  expect(await shop.orders.must('GET', `/orders/${String(id)}`)).toMatchObject({
+    user_name: '',
+    user_email: '',
+    note: null,
+    shipping_address: null,
+    total: '10.00',
+    status: 'paid',
+  });
+  expect((await shop.orders.call('POST', '/orders', order(user, [product, 1]))).status).toBe(422);
+});
+
 test('keeps the sum of lines and the total of every order equal', async () => {
   const client = new pg.Client({ connectionString: ordersDatabase });
   await client.connect();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { on, type Subscription } from '#events/consume-events.ts';
-import { forgetBuyer, keepBuyerField } from './buyers.ts';
+import { eraseBuyer, forgetBuyer, keepBuyerField } from './buyers.ts';
 import { orderRefunded } from './repository.ts';
 
 const user = { user_id: z.guid(), version: z.int() };
@@ -40,6 +40,9 @@ export const SUBSCRIPTIONS: readonly Subscription[] = [
   ),
   on('users', 'UserDeleted', z.object(user), async ({ payload }, transaction) =>
     forgetBuyer(transaction, payload.user_id),
+  ),
+  on('users', 'UserErased', z.object(user), async ({ payload }, transaction) =>
+    eraseBuyer(transaction, payload.user_id, payload.version),
   ),
   on(
     'payments',

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { eventKind, newEvent, type NewEvent } from '#events/event-kind.ts';
 import { USER_STATUSES, type User } from './user.ts';
 
+/** The largest `integer`: late events about somebody who was erased are older than this. */
+const LAST_VERSION = 2_147_483_647;
+
 /** What every event of a user says. */
 const common = {
   user_id: z.guid(),
@@ -44,6 +47,12 @@ export const EVENTS = {
     summary: 'An account was deleted.',
     payload: z.strictObject(common),
   }),
+  erased: eventKind({
+    type: 'UserErased',
+    aggregate: 'user',
+    summary: 'Whatever is known of a person must go, copies on orders and invoices too.',
+    payload: z.strictObject(common),
+  }),
 };
 
 /** A user as events tell of one. */
@@ -77,4 +86,10 @@ export function restated(user: User): NewEvent[] {
 /** A user with this version was deleted. */
 export function deleted(id: string, version: number): NewEvent {
   return newEvent(EVENTS.deleted, id, { user_id: id, version: version + 1 });
+}
+
+/** The events that tell of an erasure; their version is above any that another event can have. */
+export function erased(id: string): NewEvent[] {
+  const payload = { user_id: id, version: LAST_VERSION };
+  return [newEvent(EVENTS.deleted, id, payload), newEvent(EVENTS.erased, id, payload)];
 }

@@ -3,7 +3,7 @@ import type { Database } from '#runtime/service/database.ts';
 import { violates } from '#runtime/service/database-error.ts';
 import { assignments, changedRow } from '#runtime/service/patch.ts';
 import { notFound, Problem } from '#runtime/service/problem.ts';
-import { changed, deleted, registered, restated } from './events.ts';
+import { changed, deleted, erased, registered, restated } from './events.ts';
 import type { Address, AddressBody, EmailColumn, NewUser, User, UserChange } from './user.ts';
 
 const REST = `name, country, phone, birth_date, status, marketing_consent, preferences, tags,
@@ -140,6 +140,21 @@ export class UserRepository {
       if (row === undefined) return false;
       await publish(transaction, deleted(id, row.version));
       return true;
+    });
+  }
+
+  /**
+   * Removes the user with all addresses and the events that say who it was, and tells others to do
+   * so. Also when there is no such user any more: others may still hold what they copied.
+   */
+  async erase(id: string): Promise<void> {
+    await this.#database.transaction(async (transaction) => {
+      await transaction.query('DELETE FROM users WHERE id = $1', [id]);
+      await transaction.query(
+        `DELETE FROM messaging.outbox WHERE aggregatetype = 'user' AND aggregateid = $1`,
+        [id],
+      );
+      for (const event of erased(id)) await publish(transaction, event);
     });
   }
 

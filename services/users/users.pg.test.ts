@@ -242,12 +242,20 @@ test('writes an event for each change that others may know, with the change or n
     payload: { user_id: id, version: 1 },
   });
 
+  // Events that say who it was are gone with the person.
+  await users.must('POST', `/users/${other}/erase`);
+  expect((await events(other)).map(({ type, payload }) => [type, Object.keys(payload)])).toEqual([
+    ['UserDeleted', ['user_id', 'version']],
+    ['UserErased', ['user_id', 'version']],
+  ]);
+  expect((await users.call('GET', `/users/${other}`)).status).toBe(404);
+
   await database.query(
     `UPDATE messaging.outbox SET created_at = now() - interval '8 days' WHERE aggregateid = $1`,
     [id],
   );
   expect(await pruneOnce(database, { outbox: 'messaging.outbox' })).toBe(5);
   expect(await events(id)).toEqual([]);
-  expect(await events(other)).toHaveLength(4);
+  expect(await events(other)).toHaveLength(2);
   await database.close();
 });

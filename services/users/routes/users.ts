@@ -83,6 +83,16 @@ export function userRoutes(users: UserRepository, emailColumn: EmailColumn): Rou
     }),
     route({
       method: 'post',
+      path: '/users/:id/erase',
+      summary: 'Remove all that is known of a person, and tell others to',
+      params: byId,
+      handle: async ({ params }) => {
+        await users.erase(params.id);
+        return { status: 202 };
+      },
+    }),
+    route({
+      method: 'post',
       path: '/users/:id/logins',
       summary: 'Count a login',
       params: byId,
