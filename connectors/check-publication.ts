@@ -1,18 +1,21 @@
+import type { Source } from '../pipeline/catalog/catalog.ts';
 import { qualified, type CapturedTables } from './captured-tables.ts';
 import type { Finding } from './finding.ts';
 import { createPublication } from './provision-sql.ts';
-import type { SourceFacts } from './source-facts.ts';
+import { isCondition, publishedAs, rowFilterOf, type RowFilter } from './row-filter.ts';
+import type { PublishedTable, SourceFacts } from './source-facts.ts';
 import { quoteIdent, quoteTable } from './sql-quote.ts';
 
 /** Checks that the publication lists the captured tables and the outbox, whole and no others. */
 export function checkPublication(
   facts: SourceFacts,
   { published: wanted }: CapturedTables,
+  source: Pick<Source, 'rows'>,
   name: string,
 ): Finding[] {
   const { publication } = facts;
   const quoted = quoteIdent(name);
-  const create = createPublication(name, wanted, facts.serverVersion);
+  const create = createPublication(name, wanted, source, facts.serverVersion);
   if (wanted.length === 0) return [];
   if (publication === undefined) {
     return [
@@ -50,7 +53,7 @@ export function checkPublication(
       severity: 'error',
       what: `the publication ${name} does not list ${quoteTable(table)}`,
       why: 'Its changes would not be streamed.',
-      sql: [`ALTER PUBLICATION ${quoted} ADD TABLE ${quoteTable(table)};`],
+      sql: [`ALTER PUBLICATION ${quoted} ADD TABLE ${publishedAs(source, table)};`],
     });
   }
   for (const table of publication.tables) {
@@ -62,15 +65,23 @@ export function checkPublication(
         why: 'The server decodes and sends its changes for nothing.',
         sql: [`ALTER PUBLICATION ${quoted} DROP TABLE ${quoteTable(table)};`],
       });
-    } else if (table.hasRowFilter || table.hasColumnList) {
+    } else if (table.hasColumnList || !isAsSaid(table, rowFilterOf(source, table))) {
+      const filter = rowFilterOf(source, table);
       findings.push({
         id: 'publication-filters',
         severity: 'error',
-        what: `the publication ${name} has a ${table.hasRowFilter ? 'row filter' : 'column list'} on ${quoteTable(table)}`,
-        why: 'The snapshot knows nothing of it: the warehouse would drift from the table.',
+        what: table.hasColumnList
+          ? `the publication ${name} has a column list on ${quoteTable(table)}`
+          : filter === undefined
+            ? `the publication ${name} has a row filter on ${quoteTable(table)}`
+            : `the publication ${name} lets other rows of ${quoteTable(table)} leave than the catalog says`,
+        why:
+          filter === undefined
+            ? 'The snapshot knows nothing of it: the warehouse would drift from the table.'
+            : 'Rows that have to stay in the database would leave it, or others never come.',
         sql: [
           `ALTER PUBLICATION ${quoted} DROP TABLE ${quoteTable(table)};`,
-          `ALTER PUBLICATION ${quoted} ADD TABLE ${quoteTable(table)};`,
+          `ALTER PUBLICATION ${quoted} ADD TABLE ${publishedAs(source, table)};`,
         ],
       });
     }
@@ -97,4 +108,9 @@ export function checkPublication(
     });
   }
   return findings;
+}
+
+function isAsSaid({ rowFilter }: PublishedTable, filter: RowFilter | undefined): boolean {
+  if (rowFilter === undefined || filter === undefined) return rowFilter === filter;
+  return isCondition(rowFilter, filter);
 }

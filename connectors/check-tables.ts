@@ -5,6 +5,7 @@ import { didYouMean } from '../pipeline/catalog/did-you-mean.ts';
 import type { CapturedTables } from './captured-tables.ts';
 import type { Finding } from './finding.ts';
 import type { RoleFacts, SourceFacts, TableFacts } from './source-facts.ts';
+import { rowFilterOf } from './row-filter.ts';
 import { quoteIdent, quoteTable } from './sql-quote.ts';
 
 /** Checks what the patterns match, and each captured table. */
@@ -20,7 +21,9 @@ export function checkTables(
     ...partitionsBesideRoot.map(partitionMatched),
     ...published.flatMap((table) => checkIdentity(table, keyOf(source, table))),
     ...checkKeys(facts, source),
-    ...published.flatMap((table) => checkRights(table, facts.role)),
+    ...published.flatMap((table) =>
+      checkRights(table, facts.role, rowFilterOf(source, table) !== undefined),
+    ),
     ...checkNames(captured),
   ];
 }
@@ -233,7 +236,7 @@ function freeName({ columns }: TableFacts): string {
   return name;
 }
 
-function checkRights(table: TableFacts, role: RoleFacts): Finding[] {
+function checkRights(table: TableFacts, role: RoleFacts, isFiltered: boolean): Finding[] {
   const [name, to] = [quoteTable(table), quoteIdent(role.name)];
   const findings: Finding[] = [];
   if (!table.roleSelects || !table.roleUsesSchema) {
@@ -250,7 +253,8 @@ function checkRights(table: TableFacts, role: RoleFacts): Finding[] {
       ],
     });
   }
-  if (table.rowSecurity && !role.bypassesRowSecurity && !role.superuser && !table.roleOwns) {
+  const isSubject = !role.bypassesRowSecurity && !role.superuser && !table.roleOwns;
+  if (table.rowSecurity && isSubject && !isFiltered) {
     findings.push({
       id: 'row-security',
       severity: 'error',

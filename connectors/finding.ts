@@ -27,6 +27,8 @@ export type FindingId =
   | 'role-can-write'
   | 'role-cannot-read'
   | 'row-security'
+  | 'rows-of-nothing'
+  | 'rows-not-hidden'
   | 'publication-missing'
   | 'publication-not-listed'
   | 'publication-lacks-table'

@@ -45,7 +45,9 @@ const publicationRow = z.object({
     delete: z.boolean(),
     truncate: z.boolean(),
   }),
-  tables: z.array(tableName.extend({ hasRowFilter: z.boolean(), hasColumnList: z.boolean() })),
+  tables: z.array(
+    tableName.extend({ rowFilter: optional(z.string()), hasColumnList: z.boolean() }),
+  ),
 });
 
 const tableRow = tableName.extend({
@@ -53,6 +55,7 @@ const tableRow = tableName.extend({
   partitionRoot: optional(tableName),
   unlogged: z.boolean(),
   rowSecurity: z.boolean(),
+  roleSeesOnly: optional(z.string()),
   replicaIdentity: z.string(),
   primaryKey: z.enum(['none', 'immediate', 'deferrable']),
   identityColumns: z.array(z.string()),
@@ -146,7 +149,7 @@ function publicationSql(serverVersion: number): string {
          json_build_object('insert', pubinsert, 'update', pubupdate, 'delete', pubdelete,
                            'truncate', pubtruncate) AS publishes,
          coalesce((SELECT json_agg(json_build_object('schema', nspname, 'table', relname,
-             'hasRowFilter', ${since15 ? 'prqual IS NOT NULL' : 'false'},
+             'rowFilter', ${since15 ? 'pg_get_expr(prqual, prrelid)' : 'NULL'},
              'hasColumnList', ${since15 ? 'prattrs IS NOT NULL' : 'false'}))
            FROM pg_publication_rel JOIN pg_class c ON c.oid = prrelid
            JOIN pg_namespace n ON n.oid = relnamespace WHERE prpubid = p.oid), '[]') AS tables
@@ -163,6 +166,9 @@ const TABLES_SQL = `
            WHERE rc.oid = pg_partition_root(c.oid)) END AS "partitionRoot",
          c.relpersistence = 'u' AS unlogged,
          c.relrowsecurity AS "rowSecurity",
+         (SELECT string_agg(pg_get_expr(polqual, polrelid), ' AND ') FROM pg_policy
+          WHERE polrelid = c.oid AND NOT polpermissive AND polcmd IN ('r', '*')
+            AND capture.role = ANY (polroles)) AS "roleSeesOnly",
          c.relreplident::text AS "replicaIdentity",
          coalesce((SELECT CASE WHEN indimmediate THEN 'immediate' ELSE 'deferrable' END
                    FROM pg_index WHERE indrelid = c.oid AND indisprimary), 'none') AS "primaryKey",

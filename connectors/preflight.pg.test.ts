@@ -332,6 +332,76 @@ describe('preflight', () => {
     expect(said).toContain('names-collide: public."user s" and public.user_s');
   });
 
+  it('lets only the rows leave that the catalog names, and notices every way around it', async () => {
+    const { adminUrl, url: ownerUrl } = await server.createDatabase('regions');
+    const admin = async (sql: string) => query(adminUrl, sql);
+    await query(
+      ownerUrl,
+      `CREATE TABLE people (id int PRIMARY KEY, region text, kind varchar(9), name text);
+       CREATE TABLE other (id int PRIMARY KEY, region text);
+       INSERT INTO people VALUES (1, 'eu', 'a', 'Ann'), (2, 'us', 'a', 'Bob'), (3, 'ch', 'b', 'Cy')`,
+    );
+    await admin("CREATE ROLE reports LOGIN PASSWORD 'r'");
+    await admin('GRANT CONNECT ON DATABASE regions TO reports');
+    await admin('GRANT SELECT ON people TO reports');
+    const url = new URL(adminUrl);
+    url.username = 'capture_regions';
+    const more = `    rows: { public.people: { region: [eu, ch], kind: [a] } }\n`;
+    const source = sourceOf('regions', url.href, '[public.*]', more);
+    const findings = async () =>
+      (await preflight(source, { catalogPath: 'c', connectorExists: false })).findings.filter(
+        ({ severity }) => severity === 'error',
+      );
+    const reports = new URL(adminUrl);
+    reports.username = 'reports';
+    reports.password = 'r';
+    // Twice: it changes nothing more.
+    await provision(new Secret(adminUrl), source);
+    await provision(new Secret(adminUrl), source);
+    expect(await findings()).toEqual([]);
+    expect(await query(url.href, 'SELECT name FROM people')).toEqual([{ name: 'Ann' }]);
+    // Whoever saw the table still does, and the service may write what it likes.
+    expect(await query(ownerUrl, 'SELECT count(*)::int AS n FROM people')).toEqual([{ n: 3 }]);
+    expect(await query(reports.href, 'SELECT name FROM people')).toHaveLength(3);
+    await query(ownerUrl, `UPDATE people SET region = 'us' WHERE id = 3`);
+
+    const faults: readonly (readonly [FindingId, string])[] = [
+      ['rows-not-hidden', 'ALTER TABLE people DISABLE ROW LEVEL SECURITY'],
+      ['rows-not-hidden', 'DROP POLICY tributary_capture_regions_only ON people'],
+      [
+        'rows-not-hidden',
+        `ALTER POLICY tributary_capture_regions_only ON people USING (region IN ('eu', 'us') AND kind = 'a')`,
+      ],
+      ['rows-not-hidden', 'ALTER ROLE capture_regions BYPASSRLS'],
+      ['publication-filters', 'ALTER PUBLICATION tributary_regions SET TABLE people, other'],
+      [
+        'publication-filters',
+        `ALTER PUBLICATION tributary_regions SET TABLE people WHERE (region = 'us'), other`,
+      ],
+      [
+        'publication-filters',
+        `ALTER TABLE other REPLICA IDENTITY FULL;
+         ALTER PUBLICATION tributary_regions SET TABLE people WHERE (region IN ('eu', 'ch') AND kind = 'a'), other WHERE (region = 'eu')`,
+      ],
+      ['replica-identity', 'ALTER TABLE people REPLICA IDENTITY DEFAULT'],
+    ];
+    for (const [id, fault] of faults) {
+      await admin(fault);
+      const found = await findings();
+      expect([fault, ids(found)]).toEqual([fault, [id]]);
+      for (const statement of found.flatMap(({ sql }) => sql)) await admin(statement);
+      expect([fault, await findings()]).toEqual([fault, []]);
+    }
+    for (const [line, says] of [
+      ['public.poeple: { region: [eu] }', 'public.poeple has a line under `rows`'],
+      ['public.people: { regoin: [eu] }', 'public.people has no column regoin'],
+    ] as const) {
+      const wrong = sourceOf('regions', url.href, '[public.*]', `    rows: { ${line} }\n`);
+      const report = await preflight(wrong, { catalogPath: 'c', connectorExists: false });
+      expect(report.findings.map(({ what }) => what).join('\n')).toContain(says);
+    }
+  });
+
   it('warns of a superuser', async () => {
     const { name, adminUrl, check } = await shop();
     expect((await check()).canProvision).toBe(false);

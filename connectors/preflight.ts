@@ -4,6 +4,7 @@ import { capturedTables } from './captured-tables.ts';
 import { checkColumns } from './check-columns.ts';
 import { checkMasks } from './check-masks.ts';
 import { checkPublication } from './check-publication.ts';
+import { checkRows } from './check-rows.ts';
 import { checkServer } from './check-server.ts';
 import { checkTables } from './check-tables.ts';
 import { captureNames } from './connector-config.ts';
@@ -44,7 +45,8 @@ export function judge(
   const findings = [
     ...checkServer(facts, names, connectorExists),
     ...checkTables(facts, source, catalogPath, tables),
-    ...checkPublication(facts, tables, names.publication),
+    ...checkPublication(facts, tables, source, names.publication),
+    ...checkRows(facts, tables, source),
     ...checkColumns(tables, facts.serverVersion),
     ...checkMasks(tables, source, catalogPath),
   ];

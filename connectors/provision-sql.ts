@@ -1,4 +1,6 @@
 import type { TableName } from '../pipeline/catalog/table-pattern.ts';
+import type { Source } from '../pipeline/catalog/catalog.ts';
+import { policySql, publishedAs, rowFilterOf } from './row-filter.ts';
 import { quoteIdent, quoteLiteral, quoteTable } from './sql-quote.ts';
 
 /** Postgres 18 can publish stored generated columns; before, the stream leaves them out. */
@@ -16,10 +18,12 @@ function publicationOptions(serverVersion: number): string {
 export function createPublication(
   name: string,
   tables: readonly TableName[],
+  source: Pick<Source, 'rows'>,
   serverVersion: number,
 ): string[] {
+  const list = tables.map((table) => publishedAs(source, table)).join(', ');
   return [
-    `CREATE PUBLICATION ${quoteIdent(name)} FOR TABLE ${tables.map(quoteTable).join(', ')} ` +
+    `CREATE PUBLICATION ${quoteIdent(name)} FOR TABLE ${list} ` +
       `WITH (${publicationOptions(serverVersion)});`,
   ];
 }
@@ -32,6 +36,8 @@ export interface Provisioning {
   readonly database: string;
   readonly publication: string;
   readonly tables: readonly TableName[];
+  /** Which of their rows leave. */
+  readonly source: Pick<Source, 'rows'>;
   readonly serverVersion: number;
 }
 
@@ -49,6 +55,7 @@ export function provisionSql(what: Provisioning): string {
   const schemas = [...new Set(what.tables.map(({ schema }) => schema))].map(quoteIdent);
   const password = what.password === undefined ? '' : ` PASSWORD ${quoteLiteral(what.password)}`;
   const list = `TABLE ${tables.join(', ')}`;
+  const published = what.tables.map((table) => publishedAs(what.source, table)).join(', ');
   return `BEGIN;
 SET LOCAL lock_timeout = '5s';
 
@@ -63,7 +70,7 @@ ${guarded(
 GRANT CONNECT ON DATABASE ${quoteIdent(what.database)} TO ${role};
 GRANT USAGE ON SCHEMA ${schemas.join(', ')} TO ${role};
 GRANT SELECT ON ${list} TO ${role};
-
+${filteredTables(what)}
 ${guarded(
   `EXISTS (SELECT FROM pg_publication WHERE pubname = ${quoteLiteral(what.publication)} AND puballtables)`,
   `DROP PUBLICATION ${publication};`,
@@ -72,10 +79,28 @@ ${guarded(
   `NOT EXISTS (SELECT FROM pg_publication WHERE pubname = ${quoteLiteral(what.publication)})`,
   `CREATE PUBLICATION ${publication};`,
 )}
-ALTER PUBLICATION ${publication} SET ${list};
+ALTER PUBLICATION ${publication} SET TABLE ${published};
 ALTER PUBLICATION ${publication} SET (${publicationOptions(what.serverVersion)});
 COMMIT;
 `;
+}
+
+/**
+ * Statements for tables of which not all rows leave. An update tells whether the row was one that
+ * leaves only when the old values are logged; without them Postgres would refuse it to the service.
+ */
+function filteredTables({ tables, source, role }: Provisioning): string {
+  return tables
+    .flatMap((table) => {
+      const filter = rowFilterOf(source, table);
+      if (filter === undefined) return [];
+      return [
+        `ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL;`,
+        ...policySql(table, role, filter),
+      ];
+    })
+    .map((statement) => `${statement}\n`)
+    .join('');
 }
 
 function guarded(condition: string, statement: string): string {

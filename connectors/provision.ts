@@ -39,6 +39,7 @@ export function provisionScript(source: Source, facts: SourceFacts, password?: s
     database: facts.database,
     publication: captureNames(source.name).publication,
     tables,
+    source,
     serverVersion: facts.serverVersion,
   });
 }

@@ -58,7 +58,8 @@ export interface PublicationFacts {
 
 /** A table that the publication lists. */
 export interface PublishedTable extends TableName {
-  readonly hasRowFilter: boolean;
+  /** The row filter, as Postgres writes it. */
+  readonly rowFilter: string | undefined;
   readonly hasColumnList: boolean;
 }
 
@@ -69,6 +70,8 @@ export interface TableFacts extends TableName {
   readonly partitionRoot: TableName | undefined;
   readonly unlogged: boolean;
   readonly rowSecurity: boolean;
+  /** What restricts the rows that the role sees, as Postgres writes it. */
+  readonly roleSeesOnly: string | undefined;
   /** `d` default, `f` full, `i` index, `n` nothing. */
   readonly replicaIdentity: string;
   /** `none`, or whether the primary key can identify rows at any moment. */

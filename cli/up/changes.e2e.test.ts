@@ -1,7 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Secret } from '#runtime/config.ts';
 import { RunRecords } from '../../local/run-records.ts';
 import { loadLocalSettings, statePath } from '../../local/settings.ts';
 import { Stack } from '../../local/stack.ts';
@@ -46,6 +48,9 @@ const LIFE = `
   ALTER TABLE life.codes REPLICA IDENTITY USING INDEX codes_code_key;
   INSERT INTO life.codes VALUES (1, 'there', 'a'), (2, 'there', 'b'), (3, 'there', 'c');
   INSERT INTO life.quiet VALUES (1, 'never touched');
+  CREATE SCHEMA pinned;
+  CREATE TABLE pinned.people (id int PRIMARY KEY, region text NOT NULL, name text);
+  INSERT INTO pinned.people VALUES (1, 'eu', 'Ann'), (2, 'us', 'STAYS HOME'), (3, 'eu', 'Cy');
 `;
 
 const stateDir = resolve(import.meta.dirname, '..', '..', '.tributary', 'test', 'changes');
@@ -76,9 +81,14 @@ beforeAll(async () => {
   const file = resolve(stateDir, 'changes.yaml');
   const text =
     'sources:\n  - name: any\n    url: ${ANY_URL}\n    tables: [public.*, life.*]\n' +
-    '    keys: { life.prices: [since, sku], life.codes: [code] }\n';
+    '    keys: { life.prices: [since, sku], life.codes: [code] }\n' +
+    '  - name: eu\n    url: ${EU_URL}\n    tables: [pinned.*]\n' +
+    '    rows: { pinned.people: { region: [eu] } }\n';
   writeFileSync(file, text);
-  const env = { ANY_URL: adminUrl };
+  const pinned = new URL(adminUrl);
+  pinned.username = 'capture_eu';
+  pinned.password = 'eu';
+  const env = { ANY_URL: adminUrl, EU_URL: pinned.href };
   catalog = parseCatalog(text, file, env);
   const addresses = localAddresses(settings);
   warehouse = connectLocalWarehouse(settings, 'test');
@@ -91,7 +101,7 @@ beforeAll(async () => {
         catalog,
         connectUrl: addresses['CONNECT_URL'] ?? '',
         secretsDir: statePath(settings, 'secrets'),
-        adminUrls: new Map(),
+        adminUrls: new Map([['eu', new Secret(adminUrl)]]),
         signal,
       }),
     onProgress: () => undefined,
@@ -111,6 +121,20 @@ afterAll(async () => {
 
 async function rowsOf<T>(query: string): Promise<T[]> {
   return (await warehouse.query({ query, format: 'JSONEachRow' })).json<T>();
+}
+
+/** Partitions whose files hold a text. */
+async function kafkaHolds(text: string): Promise<string[]> {
+  const folder = statePath(settings, 'kafka', 'data');
+  const partitions = (await readdir(folder)).filter((name) => name.startsWith('eu.'));
+  const holding: string[] = [];
+  for (const partition of partitions) {
+    const files = (await readdir(join(folder, partition))).filter((name) => name.endsWith('.log'));
+    for (const file of files) {
+      if ((await readFile(join(folder, partition, file))).includes(text)) holding.push(partition);
+    }
+  }
+  return holding;
 }
 
 test('whatever is done to rows, the warehouse holds what the table holds, and history never overlaps', async () => {
@@ -180,6 +204,12 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
     `INSERT INTO life.children VALUES (7, 7)`,
     `INSERT INTO life."Mixed Case ""x"" ${'ö'.repeat(20)}" VALUES (1, 'v', 'd', 'f', 'n'), (2, NULL, '', NULL, '')`,
     `INSERT INTO public.composite VALUES (1, 'of another schema')`,
+    // Rows of another region stay, move in, and move out.
+    `INSERT INTO pinned.people VALUES (4, 'us', 'STAYS HOME'), (5, 'us', 'STAYS HOME'), (6, 'eu', 'Fay')`,
+    `UPDATE pinned.people SET name = 'STAYS HOME too' WHERE id = 2`,
+    `UPDATE pinned.people SET region = 'eu', name = 'Eve' WHERE id = 5`,
+    `UPDATE pinned.people SET region = 'us', name = 'STAYS HOME now' WHERE id = 3`,
+    `DELETE FROM pinned.people WHERE id = 4`,
     // One transaction of 200,000 rows, then all of them changed.
     `INSERT INTO life.counters SELECT i, 'bulk' FROM generate_series(1000, 200999) i`,
     `UPDATE life.counters SET v = id::text WHERE id % 50 = 0`,
@@ -187,7 +217,14 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
   await stack.process('transformer').healthy();
   const comparisons = await waitUntilEqual(catalog, warehouse, 120_000, never);
   expect(comparisons.every(agrees), describeComparisons(comparisons)).toBe(true);
-  expect(comparisons).toHaveLength(12);
+  expect(comparisons).toHaveLength(13);
+  expect(await rowsOf('SELECT id, name FROM eu.pinned__people ORDER BY id')).toEqual([
+    { id: 1, name: 'Ann' },
+    { id: 5, name: 'Eve' },
+    { id: 6, name: 'Fay' },
+  ]);
+  expect(await kafkaHolds('STAYS HOME')).toEqual([]);
+  expect(await kafkaHolds('Eve')).toEqual(['eu.pinned.people-0']);
 
   const histories = await rowsOf<{ table: string; key: string }>(
     `SELECT table, arrayStringConcat(groupArray(concat('\`', replaceAll(name, '\`', '\\\\\`'), '\`')), ', ') AS key

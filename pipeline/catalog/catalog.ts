@@ -130,6 +130,24 @@ const sourceEntry = z.strictObject({
         'index, which then tell rows apart instead of a primary key.',
       examples: [{ 'public.prices': ['sku', 'valid_from'] }],
     }),
+  rows: z
+    .record(
+      z.string().regex(/^[^.]+\..+$/, 'must be schema.table'),
+      z.record(
+        z.string(),
+        z
+          .array(z.string().regex(/^[\w.-]+$/, 'must be of letters, digits, _, . and -'))
+          .min(1, 'must name a value'),
+      ),
+    )
+    .optional()
+    .meta({
+      description:
+        'Rows that leave the database: by schema.table those with one of these values in each of the ' +
+        'columns. All others stay where they are, unseen by the capture role; a row whose value changes ' +
+        'comes or goes. For data that must stay in its region.',
+      examples: [{ 'public.users': { region: ['eu'] } }],
+    }),
   mask: z
     .record(
       z.string().meta({
@@ -205,6 +223,8 @@ export interface Source extends ColumnRules {
   readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** By `schema.table` the columns of the index that is its replica identity. */
   readonly keys: ReadonlyMap<string, readonly string[]>;
+  /** By `schema.table`, and column, the values of the rows that leave the database. */
+  readonly rows: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
 }
 
 /** Everything Tributary was told to carry. */

@@ -153,6 +153,7 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       textColumns,
       renames: renamesOf(entry['renames']),
       keys: keysOf(entry['keys']),
+      rows: rowsOf(entry['rows']),
       contract,
       masks,
       maskKey: hashes && maskKey !== undefined ? new Secret(maskKey) : undefined,
@@ -205,6 +206,16 @@ function renamesOf(value: unknown): Map<string, Map<string, string>> {
 function keysOf(value: unknown): Map<string, string[]> {
   const shape = z.record(z.string(), z.array(z.string()));
   return new Map(Object.entries(shape.safeParse(value).data ?? {}));
+}
+
+function rowsOf(value: unknown): Map<string, Map<string, string[]>> {
+  const shape = z.record(z.string(), z.record(z.string(), z.array(z.string())));
+  return new Map(
+    Object.entries(shape.safeParse(value).data ?? {}).map(([table, columns]) => [
+      table,
+      new Map(Object.entries(columns)),
+    ]),
+  );
 }
 
 /** The lines of `mask` that have the right shape, in their order. */
