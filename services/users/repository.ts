@@ -6,10 +6,10 @@ import { notFound, Problem } from '#runtime/service/problem.ts';
 import { changed, deleted, erased, registered, restated } from './events.ts';
 import type { Address, AddressBody, EmailColumn, NewUser, User, UserChange } from './user.ts';
 
-const REST = `name, country, phone, birth_date, status, marketing_consent, preferences, tags,
+const REST = `name, country, region, phone, birth_date, status, marketing_consent, preferences, tags,
   loyalty_points, login_count, last_login_at, version, created_at, updated_at`;
 
-const ADDRESS = `user_id, label, recipient, line1, line2, city, postcode, country, created_at,
+const ADDRESS = `user_id, label, recipient, line1, line2, city, postcode, country, region, created_at,
   updated_at`;
 
 /** The SQL of users and their addresses. */
@@ -32,8 +32,8 @@ export class UserRepository {
       return await this.#database.transaction(async (transaction) => {
         const [row] = await transaction.query<User>(
           `INSERT INTO users (id, ${this.#emailColumn}, name, country, phone, birth_date, marketing_consent,
-           preferences, tags)
-         VALUES (coalesce($1, gen_random_uuid()), $2, $3, $4, $5, $6, $7, $8, $9)
+           preferences, tags, region)
+         VALUES (coalesce($1, gen_random_uuid()), $2, $3, $4, $5, $6, $7, $8, $9, $10)
          RETURNING ${this.#user}`,
           [
             user.id ?? null,
@@ -45,6 +45,7 @@ export class UserRepository {
             user.marketing_consent,
             JSON.stringify(user.preferences),
             user.tags,
+            user.region,
           ],
         );
         if (row === undefined) throw new Error('INSERT returned no row');
@@ -170,8 +171,10 @@ export class UserRepository {
   async putAddress(userId: string, label: string, address: AddressBody): Promise<Address> {
     try {
       const [row] = await this.#database.query<Address>(
-        `INSERT INTO addresses (user_id, label, recipient, line1, line2, city, postcode, country)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        `INSERT INTO addresses (user_id, label, recipient, line1, line2, city, postcode, country, region)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+           -- Of nobody the foreign key knows.
+           coalesce((SELECT region FROM users WHERE id = $1), 'eu'))
          ON CONFLICT (user_id, label) DO UPDATE SET recipient = excluded.recipient,
            line1 = excluded.line1, line2 = excluded.line2, city = excluded.city,
            postcode = excluded.postcode, country = excluded.country, updated_at = now()

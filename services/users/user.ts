@@ -13,6 +13,9 @@ const tags = () => z.array(text(40)).max(20);
 /** States of an account; only an active one may order. */
 export const USER_STATUSES = ['active', 'suspended', 'closed'] as const;
 
+/** Regions in which data of people lives. */
+export const REGIONS = ['eu', 'us', 'other'] as const;
+
 /** Body that signs a user up. */
 export const newUser = z.strictObject({
   /** Given by callers that may have to repeat the request. */
@@ -20,6 +23,8 @@ export const newUser = z.strictObject({
   email: email(),
   name: text(200),
   country: country(),
+  /** Where the person's data lives; it cannot be changed. */
+  region: z.enum(REGIONS).default('eu'),
   phone: text(40).nullable().default(null),
   birth_date: date().nullable().default(null),
   marketing_consent: z.boolean().nullable().default(null),
@@ -79,6 +84,7 @@ export const userShape = z.object({
   secondary_email: z.string().nullable().optional(),
   name: z.string(),
   country: z.string(),
+  region: z.enum(REGIONS),
   phone: z.string().nullable(),
   birth_date: z.string().nullable(),
   status: z.enum(USER_STATUSES),
@@ -98,6 +104,7 @@ export type User = z.output<typeof userShape>;
 /** A row of `addresses`, as the API shows it. */
 export const addressShape = z.object({
   ...addressBody.shape,
+  region: z.enum(REGIONS),
   user_id: z.string(),
   label: z.string(),
   created_at: z.iso.datetime(),

@@ -47,6 +47,16 @@ test('gives values back exactly as they were stored', async () => {
   expect(await users.must('POST', `/users/${id}/logins`)).toMatchObject({ login_count: '1' });
 });
 
+test('keeps everything of a person in one region, for good', async () => {
+  const id = String((await users.must('POST', '/users', { ...person(), region: 'us' }))['id']);
+  expect(await users.must('GET', `/users/${id}`)).toMatchObject({ region: 'us' });
+  const home = { recipient: 'Ada', line1: '1', city: 'Reno', postcode: '1', country: 'US' };
+  expect(await users.must('PUT', `/users/${id}/addresses/home`, home)).toMatchObject({
+    region: 'us',
+  });
+  expect((await users.call('PATCH', `/users/${id}`, { region: 'eu' })).status).toBe(400);
+});
+
 test('shows a timestamp to the microsecond and in UTC', async () => {
   const id = String((await users.must('POST', '/users', person()))['id']);
   const client = new pg.Client({ connectionString: databaseUrl });
