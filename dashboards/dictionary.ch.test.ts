@@ -41,9 +41,7 @@ test('every table and column of marts and ops says what it means', async () => {
 
 test.each(LOOKS)('the dictionary stands in $scheme at $width', async (look) => {
   await tab.open('/dictionary', look);
-  expect(await tab.texts('[id="marts.customers"] .hint')).toEqual([
-    'Reads facts.customers',
-  ]);
+  expect(await tab.texts('[id="marts.customers"] .hint')).toEqual(['Reads facts.customers']);
   const lineage = await tab.texts('[id="users.users"] tbody tr');
   expect(lineage.filter((row) => row.includes('public.users.full_name text'))).toHaveLength(1);
   await tab.page.click('[id="ops.verifications"] summary');
