@@ -55,6 +55,7 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '008_first_loads',
     '009_verifications',
     '010_drift_rules',
+    '011_erasures',
   ]);
   expect(await migrate(client, options)).toEqual([]);
   expect(
