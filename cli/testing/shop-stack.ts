@@ -26,7 +26,7 @@ import { watchSources } from '../up/watch-sources.ts';
 import { testPlace } from './run-cli.ts';
 
 const EQUAL_DEADLINE_MS = 120_000;
-/** Customers' actions per second. */
+/** Customers' actions per second, unless told otherwise. */
 const RATE = 30;
 
 /** The whole shop and its pipeline under traffic, with its processes at hand to be killed. */
@@ -61,6 +61,7 @@ export class ShopStack {
    * Starts it from nothing, in a place of its own.
    *
    * @param seed - of the customers
+   * @param rate - of them, in actions per second
    * @param catalog - path of another catalog than the shop's own
    * @param env - further variables that it names
    * @param onFailure - a process was given up
@@ -70,6 +71,7 @@ export class ShopStack {
     portOffset: number,
     options: {
       seed: number;
+      rate?: number;
       onFailure: (error: Error) => void;
       catalog?: string;
       env?: Readonly<Record<string, string>>;
@@ -90,7 +92,7 @@ export class ShopStack {
     const stack = new Stack({
       settings,
       shop: true,
-      traffic: { profile: 'busy', rate: RATE, actions: 0, seed: options.seed },
+      traffic: { profile: 'busy', rate: options.rate ?? RATE, actions: 0, seed: options.seed },
       sourceUrls: urls,
       applyConnectors: async (abort) => {
         await connectSources({

@@ -96,6 +96,7 @@ export async function countSubjectRows(
 
 /**
  * Leaves the subject's rows without what says who it is: keys, times and order of changes stay.
+ * What is computed of the tables is computed anew.
  *
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */
@@ -114,6 +115,20 @@ export async function blankSubjectRows(
     } catch (error) {
       throw sinkError(error, `erasing in ${name}`);
     }
+  }
+  await touchRows(client, current);
+}
+
+/** Facts follow inserts, and a mutation is none: without it they would keep what they know. */
+async function touchRows(client: ClickHouseClient, { name, isOfSubject }: Stored): Promise<void> {
+  try {
+    await client.command({
+      // All versions, as they are: the deleted ones would be missing otherwise.
+      query: `INSERT INTO ${name} SELECT * FROM ${name} WHERE ${isOfSubject}`,
+      clickhouse_settings: { insert_deduplicate: 0, wait_end_of_query: 1 },
+    });
+  } catch (error) {
+    throw sinkError(error, `inserting erased rows of ${name} again`);
   }
 }
 

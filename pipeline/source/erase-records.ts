@@ -3,7 +3,7 @@ import kafkajs, { type Admin, type Kafka } from 'kafkajs';
 import { TributaryError } from '#runtime/errors.ts';
 import { offset, parseOffset, type Offset } from '../change/offset.ts';
 import { brokerError } from './kafka-client.ts';
-import { readRange } from './read-range.ts';
+import { readRanges, type OffsetRange } from './read-range.ts';
 
 /** What became of records that had to go. */
 export interface ErasedRecords {
@@ -71,14 +71,16 @@ export async function eraseByKey(
     );
     // The end of what is read has to be a record, which a transaction's end is not.
     const ends = await bury([...begins.keys()].map((partition) => ({ partition, key: marker })));
-    const there: Held[] = [];
-    for (const { partition, baseOffset } of ends) {
-      const range = {
+    const there = await findHeld(
+      kafka,
+      ends.map(({ partition, baseOffset }) => ({
+        topic,
+        partition,
         first: begins.get(partition) ?? offset(0n),
         last: parseOffset(baseOffset ?? ''),
-      };
-      there.push(...(await findHeld(kafka, topic, partition, range, isDoomed)));
-    }
+      })),
+      isDoomed,
+    );
     if (there.length === 0) return { topic, records: 0n, left: 0n };
     let left = there;
     const settings = await settingsOf(admin, topic);
@@ -87,7 +89,7 @@ export async function eraseByKey(
       while (left.length > 0 && Date.now() < deadline) {
         await bury(left);
         await delay(PAUSE_MS, undefined, { signal });
-        left = await stillHeld(kafka, topic, left, isDoomed);
+        left = await findHeld(kafka, rangesOf(topic, left), isDoomed);
       }
     } finally {
       await setSettings(admin, topic, settings);
@@ -111,33 +113,24 @@ interface Held {
 
 async function findHeld(
   kafka: Kafka,
-  topic: string,
-  partition: number,
-  { first, last }: { readonly first: Offset; readonly last: Offset },
+  ranges: readonly OffsetRange[],
   isDoomed: (key: Buffer) => boolean,
 ): Promise<Held[]> {
   const held: Held[] = [];
-  await readRange(kafka, { topic, partition, first, last }, async ({ key, value, offset }) => {
+  await readRanges(kafka, ranges, async ({ key, value, offset }, { partition, last }) => {
     if (key === null || value === null || !isDoomed(key) || BigInt(offset) > last) return;
     held.push({ partition, offset: parseOffset(offset), key });
   });
   return held;
 }
 
-async function stillHeld(
-  kafka: Kafka,
-  topic: string,
-  before: readonly Held[],
-  isDoomed: (key: Buffer) => boolean,
-): Promise<Held[]> {
-  const held: Held[] = [];
-  for (const partition of new Set(before.map((each) => each.partition))) {
-    const offsets = before.filter((each) => each.partition === partition);
+/** Where records are that are known to be there. */
+function rangesOf(topic: string, held: readonly Held[]): OffsetRange[] {
+  return [...new Set(held.map(({ partition }) => partition))].flatMap((partition) => {
+    const offsets = held.filter((each) => each.partition === partition);
     const [first, last] = [offsets[0]?.offset, offsets.at(-1)?.offset];
-    if (first === undefined || last === undefined) continue;
-    held.push(...(await findHeld(kafka, topic, partition, { first, last }, isDoomed)));
-  }
-  return held;
+    return first === undefined || last === undefined ? [] : [{ topic, partition, first, last }];
+  });
 }
 
 /**

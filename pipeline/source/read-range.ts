@@ -18,15 +18,17 @@ const PATIENCE_MS = 30_000;
 const FETCH_BYTES = 18 * 1024 * 1024;
 
 /**
- * Reads a range, one record after the other.
+ * Reads ranges, each record after the one before it in its partition. A partition has one range at
+ * most.
  *
  * @throws TributaryError `BROKER_UNAVAILABLE`; what `onMessage` throws
  */
-export async function readRange(
+export async function readRanges<Range extends OffsetRange>(
   kafka: Kafka,
-  range: OffsetRange,
-  onMessage: (message: KafkaMessage) => Promise<void>,
+  ranges: readonly Range[],
+  onMessage: (message: KafkaMessage, range: Range) => Promise<void>,
 ): Promise<void> {
+  if (ranges.length === 0) return;
   const groupId = `tributary-read-${randomUUID()}`;
   const consumer = kafka.consumer({
     groupId,
@@ -36,53 +38,62 @@ export async function readRange(
   });
   try {
     await consumer.connect();
-    await consumer.subscribe({ topic: range.topic });
-    await readUntil(consumer, range, onMessage);
+    await consumer.subscribe({ topics: [...new Set(ranges.map(({ topic }) => topic))] });
+    await readAll(consumer, ranges, onMessage);
   } finally {
     await consumer.disconnect();
     await removeGroup(kafka, groupId);
   }
 }
 
-async function readUntil(
+async function readAll<Range extends OffsetRange>(
   consumer: Consumer,
-  { topic, partition: wanted, first, last }: OffsetRange,
-  onMessage: (message: KafkaMessage) => Promise<void>,
+  ranges: readonly Range[],
+  onMessage: (message: KafkaMessage, range: Range) => Promise<void>,
 ): Promise<void> {
+  const unread = new Map(ranges.map((range) => [`${range.topic}/${range.partition}`, range]));
   await new Promise<void>((resolve, reject) => {
-    const giveUp = () =>
-      reject(new TributaryError('BROKER_UNAVAILABLE', `the topic ${topic} gives no records`));
-    let patience = setTimeout(giveUp, PATIENCE_MS);
-    const settle = (act: () => void) => {
+    let patience: NodeJS.Timeout | undefined;
+    const wait = () => {
       clearTimeout(patience);
-      act();
+      patience = setTimeout(() => {
+        const topics = [...new Set([...unread.values()].map(({ topic }) => topic))].join(', ');
+        fail(new TributaryError('BROKER_UNAVAILABLE', `no records come of ${topics}`));
+      }, PATIENCE_MS);
     };
-    let done = false;
+    const fail = (error: unknown) => {
+      clearTimeout(patience);
+      unread.clear();
+      reject(error instanceof Error ? error : new Error(String(error)));
+    };
+    wait();
     consumer
       .run({
         autoCommit: false,
-        eachMessage: async ({ partition, message }) => {
-          if (done || partition !== wanted) return;
-          clearTimeout(patience);
-          try {
-            await onMessage(message);
-          } catch (error) {
-            done = true;
-            settle(() => reject(error instanceof Error ? error : new Error(String(error))));
+        eachMessage: async ({ topic, partition, message, pause }) => {
+          const place = `${topic}/${partition}`;
+          const range = unread.get(place);
+          if (range === undefined) {
+            pause();
             return;
           }
-          if (BigInt(message.offset) >= last) {
-            done = true;
-            settle(resolve);
-          } else {
-            patience = setTimeout(giveUp, PATIENCE_MS);
+          // What a message is used for may take its time.
+          clearTimeout(patience);
+          try {
+            await onMessage(message, range);
+          } catch (error) {
+            fail(error);
+            return;
           }
+          if (BigInt(message.offset) >= range.last) unread.delete(place);
+          if (unread.size === 0) resolve();
+          else wait();
         },
       })
-      .catch((error: unknown) =>
-        settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
-      );
-    consumer.seek({ topic, partition: wanted, offset: first.toString() });
+      .catch(fail);
+    for (const { topic, partition, first } of ranges) {
+      consumer.seek({ topic, partition, offset: first.toString() });
+    }
   });
 }
 

@@ -4,7 +4,7 @@ import { parseOffset, type Offset } from '../change/offset.ts';
 import { REPLAY_HEADER } from '../change/replay.ts';
 import { DEAD_LETTER_TOPIC, headersOfRecord, keyOfRecord } from './kafka-dead-letters.ts';
 import { brokerError } from './kafka-client.ts';
-import { readRange, type OffsetRange } from './read-range.ts';
+import { readRanges, type OffsetRange } from './read-range.ts';
 
 /** Where a record stands in Kafka. */
 interface Place {
@@ -44,7 +44,7 @@ export async function replayLetters<Letter extends LetterToReplay>(
     for (const held of byPartition(letters)) {
       const letterAt = new Map(held.letters.map((letter) => [letter.heldAt.offset, letter]));
       await checkRange(kafka, held);
-      await readRange(kafka, held, async (message) => {
+      await readRanges(kafka, [held], async (message) => {
         const letter = letterAt.get(parseOffset(message.offset));
         if (letter !== undefined) await onReplayed(letter, await send(producer, letter, message));
       });
