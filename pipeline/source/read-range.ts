@@ -70,11 +70,11 @@ async function readAll<Range extends OffsetRange>(
     consumer
       .run({
         autoCommit: false,
-        eachMessage: async ({ topic, partition, message, pause }) => {
+        eachMessage: async ({ topic, partition, message, ...payload }) => {
           const place = `${topic}/${partition}`;
           const range = unread.get(place);
           if (range === undefined) {
-            pause();
+            payload.pause();
             return;
           }
           // What a message is used for may take its time.
