@@ -2,25 +2,24 @@ import { messageCode, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import { isRecord, parseAvroSchema, type AvroSchema } from './avro/avro-schema.ts';
-import { createDecoder, type Decode } from './avro/decoder.ts';
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { readSchemaId, type SchemaId } from './avro/wire-format.ts';
 import { tableRules, type ColumnRules } from './catalog/column-rules.ts';
 import type { ChangeEvent } from './change/change-event.ts';
-import { readEnvelope, type Envelope } from './change/envelope.ts';
+import { stampOf, type Position } from './change/change-stamp.ts';
+import { readEnvelope } from './change/envelope.ts';
+import { compileEnvelope, rowSchemaOf, type ReadEnvelopeBytes } from './change/envelope-reader.ts';
 import { firstOffsetOf } from './change/replay.ts';
 import type { EpochTimeline } from './change/epoch-timeline.ts';
 import type { Epoch } from './change/version.ts';
 import type { ColumnNames } from './evolution/column-names.ts';
 import type { Work } from './sink/batch.ts';
 import type { SourceRecord } from './sink/dead-letter.ts';
-import { ownCells, rowOf, type Position } from './transform/row.ts';
+import { ownCells } from './transform/own-columns.ts';
 import {
   keyFieldsOf,
   planTable,
-  projectEnvelope,
   relationName,
-  rowSchemaOf,
   sourceNameOf,
   type PublishedColumns,
   type TablePlan,
@@ -28,7 +27,7 @@ import {
 
 interface ValueSchema {
   readonly schema: AvroSchema;
-  readonly decode: Decode;
+  readonly read: ReadEnvelopeBytes;
   readonly published: PublishedColumns;
 }
 
@@ -92,10 +91,10 @@ export class RecordTranslator {
     const valueId = readSchemaId(record.value);
     if (!this.#values.has(valueId)) {
       const schema = await this.#fetch(valueId);
-      const decode = decoderOf(schema);
-      const { source } = decode(record.value) as Envelope;
+      const read = compileEnvelope(schema);
+      const { source } = read(record.value);
       const published = await this.#publishedOf(source?.schema, source?.table, schema, valueId);
-      this.#values.set(valueId, { schema, decode, published });
+      this.#values.set(valueId, { schema, read, published });
     }
     if (record.key === null) return;
     const keyId = readSchemaId(record.key);
@@ -123,21 +122,21 @@ export class RecordTranslator {
     if (value === undefined || key === undefined) {
       throw new TributaryError('SCHEMA_UNKNOWN', 'the schemas of a record were not fetched');
     }
-    const event = readEnvelope(value.decode(record.value) as Envelope, key.fields);
+    const event = readEnvelope(value.read(record.value));
     const { origin } = event;
     const position = positionOf(record);
-    const epoch = epochOf(event, position, timeline);
+    const stamp = stampOf(event, position, epochOf(event, position, timeline));
     if (event.kind === 'truncate') {
       const table = { source: this.#source, relation: relationName(origin.schema, origin.table) };
-      return { kind: 'truncate', record, table, own: ownCells(event, position, epoch) };
+      return { kind: 'truncate', record, table, own: ownCells(stamp) };
     }
     const plan = this.#plan(origin.schema, origin.table, valueId, value, key);
     return {
       kind: 'row',
       record,
       plan,
-      row: rowOf(plan, event, position, epoch),
-      commitLsn: origin.commitLsn,
+      rows: event.rows,
+      stamp,
       // Neither a row read by a snapshot nor a replayed change is late: nobody waited for it.
       committedAtMicros:
         event.kind === 'snapshot' || position.firstOffset !== undefined
@@ -204,18 +203,6 @@ export class RecordTranslator {
       what: 'fetching a schema',
     });
     return parseAvroSchema(json);
-  }
-}
-
-/** @throws TributaryError `ENVELOPE_UNEXPECTED` for a schema that has no envelope or is no schema */
-function decoderOf(schema: AvroSchema): Decode {
-  const projection = projectEnvelope(schema);
-  try {
-    return createDecoder(schema, projection);
-  } catch (error) {
-    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the value schema cannot be compiled', {
-      cause: error,
-    });
   }
 }
 

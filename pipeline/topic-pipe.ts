@@ -10,10 +10,10 @@ import type { Epoch } from './change/version.ts';
 import type { PipelineMetrics } from './metrics.ts';
 import type { RecordTranslator } from './record-translator.ts';
 import { epochStarts, type ResyncLedger } from './resync/ledger.ts';
-import type { Work } from './sink/batch.ts';
-import type { DeadLetterQueue } from './sink/dead-letter.ts';
+import type { RowWork, Work } from './sink/batch.ts';
+import { concernsOneRecord, type DeadLetterQueue } from './sink/dead-letter.ts';
 import type { Sink } from './sink/sink.ts';
-import { concernsOneRecord, type RowWork, type TableLane } from './sink/table-lane.ts';
+import type { TableLane } from './sink/table-lane.ts';
 import type { RawRecord, RecordBatch, RecordSource } from './source/record-source.ts';
 import type { TablePlan } from './transform/table-plan.ts';
 
@@ -216,10 +216,10 @@ export class TopicPipe {
    * that are older in truth
    */
   #workInOrder(work: RowWork, known: Partition): Work | undefined {
-    const { record, commitLsn, plan } = work;
+    const { record, stamp, plan } = work;
     if (record.offset <= known.fence) return this.#redelivered();
     if (work.isReplayed === true) return work;
-    const position = commitLsn ?? (0n as Lsn);
+    const position = stamp.version.commitLsn;
     const base = this.#timeline?.baseAt(record.partition, record.offset) ?? known.base;
     if (base === known.base && position < known.commitLsn) {
       throw new TributaryError(

@@ -414,7 +414,9 @@ test('records that can never be applied are set aside, and those around them are
   const { committed, halted } = await table.run();
   expect(halted).toBe(false);
   expect(committed.get(0)).toBe(9n);
-  expect(table.letters.map(({ error }) => error.code)).toEqual([
+  // Some are found out when they are read, some when they are stored.
+  const letters = table.letters.toSorted((a, b) => Number(a.record.offset - b.record.offset));
+  expect(letters.map(({ error }) => error.code)).toEqual([
     'RECORD_MALFORMED',
     'RECORD_MALFORMED',
     'SCHEMA_UNKNOWN',

@@ -2,6 +2,7 @@ import avro from 'avsc';
 import { describeError, TributaryError } from '#runtime/errors.ts';
 import type { AvroSchema } from './avro-schema.ts';
 import { BoundedArrayType, BoundedMapType } from './bounded-collections.ts';
+import { AvroMismatch, type AvroCursor } from './avro-cursor.ts';
 import { HEADER_BYTES } from './wire-format.ts';
 
 /**
@@ -20,8 +21,12 @@ const longAsBigInt = avro.types.LongType.__with({
   compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
 });
 
-/** Builds the type of one schema. Its registry of names must be its own: names repeat over ids. */
-function compile(schema: AvroSchema): avro.Type {
+/**
+ * Compiles one schema. Its registry of names must be its own: names repeat over ids.
+ *
+ * @throws Error when it is not a schema
+ */
+export function compileType(schema: AvroSchema): avro.Type {
   return avro.Type.forSchema(withoutDefaults(schema), {
     registry: {},
     wrapUnions: 'never',
@@ -49,6 +54,7 @@ function withoutDefaults(schema: AvroSchema): avro.Schema {
 
 /** Why avsc gave up, in words that cannot hold a value of the row. */
 function complaintOf(error: unknown): string {
+  if (error instanceof AvroMismatch) return error.message;
   const text = describeError(error);
   if (text === 'truncated buffer') return 'it ends too early';
   if (text === 'trailing data') return 'bytes are left over';
@@ -56,29 +62,48 @@ function complaintOf(error: unknown): string {
   return 'a choice or symbol in it does not exist';
 }
 
-/** Decodes the Avro body of records that one writer schema wrote. */
+/** What a record is that does not fit its schema. */
+export function malformed(record: Buffer, error: unknown): TributaryError {
+  return new TributaryError(
+    'RECORD_MALFORMED',
+    `the Avro body does not fit its schema: ${complaintOf(error)}`,
+    { cause: error, context: { bytes: record.length } },
+  );
+}
+
+/**
+ * Decodes the value at a cursor and moves on.
+ *
+ * @throws AvroMismatch
+ */
+export function decodeAt(type: avro.Type, cursor: AvroCursor): unknown {
+  try {
+    const { value, offset } = type.decode(cursor.bytes, cursor.at);
+    if (offset >= 0) {
+      cursor.at = offset;
+      return value;
+    }
+  } catch (error) {
+    throw new AvroMismatch(complaintOf(error), { cause: error });
+  }
+  throw new AvroMismatch('it ends too early');
+}
+
+/** Decodes the Avro body of records that one schema wrote. */
 export type Decode = (record: Buffer) => unknown;
 
 /**
- * Compiles a decoder for records in the wire format.
+ * Compiles a decoder for whole records in the wire format.
  *
- * @param writer - schema the records were written with
- * @param reader - what to read of them; leaving fields out skips their bytes unparsed
  * @returns a function that throws TributaryError `RECORD_MALFORMED` on bytes that do not fit
  */
-export function createDecoder(writer: AvroSchema, reader: AvroSchema = writer): Decode {
-  const writerType = compile(writer);
-  const readerType = compile(reader);
-  const resolver = readerType.createResolver(writerType);
+export function createDecoder(schema: AvroSchema): Decode {
+  const type = compileType(schema);
   return (record) => {
     try {
-      return readerType.fromBuffer(record.subarray(HEADER_BYTES), resolver);
+      return type.fromBuffer(record.subarray(HEADER_BYTES));
     } catch (error) {
-      throw new TributaryError(
-        'RECORD_MALFORMED',
-        `the Avro body does not fit its schema: ${complaintOf(error)}`,
-        { cause: error, context: { bytes: record.length } },
-      );
+      throw malformed(record, error);
     }
   };
 }

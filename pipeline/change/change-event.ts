@@ -1,5 +1,4 @@
 import type { Lsn } from './lsn.ts';
-import type { Columns } from './row-image.ts';
 import type { TransactionId } from './transaction-snapshot.ts';
 
 /** Where and when a change happened at its source. */
@@ -16,14 +15,24 @@ export interface ChangeOrigin {
   readonly committedAtMicros: bigint;
 }
 
+/** A row of a change, where it lies in the bytes of its record. */
+export interface RowPlace {
+  /** Where its first column begins. */
+  readonly at: number;
+  /** Whether only the columns of the key are real. */
+  readonly isKeyOnly: boolean;
+  /** Whether the change took the row away. */
+  readonly isRemoved: boolean;
+}
+
 /**
- * One change of one table, as the pipeline understands it. Columns are those after the change; of a
- * delete only the key's, all that Postgres tells for certain.
+ * One change of one table, as the pipeline understands it. The row is that after the change; of a
+ * delete it is that before, with the key alone: all that Postgres tells for certain.
  */
 export type ChangeEvent =
   | {
       readonly kind: 'snapshot' | 'insert' | 'update' | 'delete';
       readonly origin: ChangeOrigin;
-      readonly columns: Columns;
+      readonly rows: readonly RowPlace[];
     }
   | { readonly kind: 'truncate'; readonly origin: ChangeOrigin };

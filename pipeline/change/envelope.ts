@@ -1,14 +1,14 @@
 import { TributaryError } from '#runtime/errors.ts';
-import type { ChangeEvent, ChangeOrigin } from './change-event.ts';
+import type { ChangeEvent, ChangeOrigin, RowPlace } from './change-event.ts';
 import { lsn, parseDecimalLsn, type Lsn } from './lsn.ts';
-import type { Columns } from './row-image.ts';
 import { transactionId } from './transaction-snapshot.ts';
 
-/** The parts of a decoded Debezium envelope that the pipeline reads. */
+/** The parts of a Debezium envelope that the pipeline reads. */
 export interface Envelope {
   readonly op: string;
-  readonly before: Columns | null;
-  readonly after: Columns | null;
+  /** Where the rows before and after the change begin in the record's bytes; null without one. */
+  readonly before: number | null;
+  readonly after: number | null;
   readonly source: {
     readonly schema: string;
     readonly table: string;
@@ -19,37 +19,23 @@ export interface Envelope {
   };
 }
 
-/** Fields of the envelope's `source` block that {@link Envelope} needs. */
-export const SOURCE_FIELDS: ReadonlySet<string> = new Set([
-  'schema',
-  'table',
-  'sequence',
-  'txId',
-  'lsn',
-  'ts_us',
-]);
-
-/** Fields of the envelope that {@link Envelope} needs. */
-export const ENVELOPE_FIELDS: ReadonlySet<string> = new Set(['op', 'before', 'after', 'source']);
-
 /**
- * Understands a decoded Debezium envelope.
+ * Understands a Debezium envelope. Of the row before a delete only the key's columns are real, the rest
+ * are placeholders unless the table has REPLICA IDENTITY FULL.
  *
- * @param keyColumns - columns of the record's key; of a delete's `before` only these are real, the
- * rest are placeholders unless the table has REPLICA IDENTITY FULL
  * @throws TributaryError `ENVELOPE_UNEXPECTED`
  */
-export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]): ChangeEvent {
+export function readEnvelope(envelope: Envelope): ChangeEvent {
   const origin = originOf(envelope);
   switch (envelope.op) {
     case 'r':
-      return { kind: 'snapshot', origin, columns: rowOf(envelope.after) };
+      return { kind: 'snapshot', origin, rows: [rowAfter(envelope)] };
     case 'c':
-      return { kind: 'insert', origin, columns: rowOf(envelope.after) };
+      return { kind: 'insert', origin, rows: [rowAfter(envelope)] };
     case 'u':
-      return { kind: 'update', origin, columns: rowOf(envelope.after) };
+      return { kind: 'update', origin, rows: [rowAfter(envelope)] };
     case 'd':
-      return { kind: 'delete', origin, columns: keyOf(envelope.before, keyColumns) };
+      return { kind: 'delete', origin, rows: [keyBefore(envelope)] };
     case 't':
       return { kind: 'truncate', origin };
     default:
@@ -104,14 +90,12 @@ export function commitLsnOf(sequence: string | null): Lsn | null {
   return match[1] === undefined ? null : parseDecimalLsn(match[1]);
 }
 
-function rowOf(columns: Columns | null): Columns {
-  if (columns !== null) return columns;
-  throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has no row after the change');
+function rowAfter({ after }: Envelope): RowPlace {
+  if (after !== null) return { at: after, isKeyOnly: false, isRemoved: false };
+  throw unexpected('no row after the change');
 }
 
-function keyOf(columns: Columns | null, keyColumns: readonly string[]): Columns {
-  if (columns === null) {
-    throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope of a delete has no key');
-  }
-  return Object.fromEntries(keyColumns.map((name) => [name, columns[name] ?? null]));
+function keyBefore({ before }: Envelope): RowPlace {
+  if (before !== null) return { at: before, isKeyOnly: true, isRemoved: true };
+  throw unexpected('no key, although it is of a delete');
 }

@@ -25,7 +25,7 @@ export const UNAVAILABLE = 'tributary unchanged 5d0c8f1e-7b3a-4c62-9e0d-2f6a81c4
 
 const BYTES = Buffer.from(UNAVAILABLE);
 /** Of an hstore, which comes as JSON. */
-const PAIR = JSON.stringify({ [UNAVAILABLE]: UNAVAILABLE });
+export const UNAVAILABLE_PAIR = JSON.stringify({ [UNAVAILABLE]: UNAVAILABLE });
 /** Of an array of uuid: the version 3 UUID of the text. */
 const AS_UUID = uuidOf(BYTES);
 
@@ -35,7 +35,7 @@ const AS_UUID = uuidOf(BYTES);
  * or dates, as the codes of the text.
  */
 export function isUnavailable(value: ColumnValue): boolean {
-  if (typeof value === 'string') return value === UNAVAILABLE || value === PAIR;
+  if (typeof value === 'string') return value === UNAVAILABLE || value === UNAVAILABLE_PAIR;
   if (typeof value !== 'object' || value === null) return false;
   if (Buffer.isBuffer(value)) return value.equals(BYTES);
   if (!Array.isArray(value)) return false;

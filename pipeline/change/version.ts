@@ -55,6 +55,19 @@ export function packVersion(version: ChangeVersion): bigint {
 }
 
 /**
+ * Writes what {@link packVersion} gives, as 16 bytes, the lowest first.
+ *
+ * @throws RangeError when epoch or offset do not fit their bits
+ */
+export function writeVersion(bytes: Buffer, at: number, version: ChangeVersion): void {
+  if (version.epoch < 0 || version.epoch >= EPOCH_LIMIT) throw new RangeError('epoch has 16 bits');
+  if (version.offset >= OFFSET_LIMIT) throw new RangeError('offset has 48 bits');
+  bytes.writeUIntLE(Number(version.offset), at, 6);
+  bytes.writeBigUInt64LE(version.commitLsn, at + 6);
+  bytes.writeUInt16LE(version.epoch, at + 14);
+}
+
+/**
  * The lowest version of an epoch: that of rows which a copy of the table read. Whatever the epoch
  * streams is newer.
  */

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { stampOf } from '../change/change-stamp.ts';
 import { offset } from '../change/offset.ts';
+import { FIRST_EPOCH } from '../change/version.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
 import { deduplicationToken, lastOffsets, nextBatch, recordBytes, type Work } from './batch.ts';
 
@@ -10,11 +12,28 @@ const plans = [0, 1].map((schemaId): TablePlan => ({
   table: 't',
   relation: 't',
   columns: [],
+  row: { type: 'record', fields: [] },
   gone: new Set<string>(),
   isDropped: () => false,
   isInContract: () => false,
   schemaId,
 }));
+
+const stamp = stampOf(
+  {
+    kind: 'truncate',
+    origin: {
+      schema: 'public',
+      table: 't',
+      commitLsn: null,
+      transaction: null,
+      lsn: null,
+      committedAtMicros: 0n,
+    },
+  },
+  { partition: 0, offset: offset(0n) },
+  FIRST_EPOCH,
+);
 
 const work: fc.Arbitrary<Work[]> = fc
   .array(
@@ -42,8 +61,8 @@ const work: fc.Arbitrary<Work[]> = fc
         kind: 'row',
         record,
         plan: plans[plan] as TablePlan,
-        row: { json: '[]', unchanged: [] },
-        commitLsn: null,
+        rows: [],
+        stamp,
         committedAtMicros: undefined,
       };
     }),

@@ -1,7 +1,7 @@
-import type { Lsn } from '../change/lsn.ts';
+import type { RowPlace } from '../change/change-event.ts';
+import type { ChangeStamp } from '../change/change-stamp.ts';
 import type { Offset } from '../change/offset.ts';
 import type { Cell } from '../transform/column-type.ts';
-import type { Row } from '../transform/row.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
 import type { SourceRecord } from './dead-letter.ts';
 
@@ -11,9 +11,9 @@ export type Work =
       readonly kind: 'row';
       readonly record: SourceRecord;
       readonly plan: TablePlan;
-      readonly row: Row;
-      /** Commit position of the change; `null` where the connector tells none. */
-      readonly commitLsn: Lsn | null;
+      /** Rows of the change in the record's value, which waits as the bytes it came as. */
+      readonly rows: readonly RowPlace[];
+      readonly stamp: ChangeStamp;
       /** Commit time in microseconds since 1970, of streamed changes; of others undefined. */
       readonly committedAtMicros: bigint | undefined;
       /** Whether the record was replayed, so that it is older than what came before it. */
@@ -27,6 +27,9 @@ export type Work =
       readonly own: readonly Cell[];
     }
   | { readonly kind: 'skip'; readonly record: SourceRecord };
+
+/** Row work, with its rows. */
+export type RowWork = Extract<Work, { kind: 'row' }>;
 
 /** Bounds of one insert. Whichever is reached first cuts the batch. */
 export interface BatchLimits {
@@ -50,14 +53,14 @@ export function recordBytes(record: SourceRecord): number {
  * limits (at least one item), and a truncation only by itself, because it applies to what was
  * stored before it.
  *
- * Replayed rows do not mix with others, and one that lacks values is by itself: values that an update
- * left alone are filled in from the row before it in the batch, which must be the change before it.
+ * A replayed row is by itself: values that an update left alone are filled in from the row before it
+ * in the batch, which must be the change before it.
  */
 export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
   let bytes = 0;
   let rows = 0;
   let plan: TablePlan | undefined;
-  let replay: ReplayKind = 'none';
+  let isReplay = false;
   let count = 0;
   for (const item of queue) {
     if (item.kind === 'truncate') {
@@ -67,10 +70,9 @@ export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
     if (item.kind === 'row') {
       const size = recordBytes(item.record);
       const full = rows >= limits.maxRows || bytes + size > limits.maxBytes;
-      const kind = replayKind(item);
       if ((plan !== undefined && item.plan !== plan) || (rows > 0 && full)) break;
-      if (rows > 0 && (kind !== replay || kind === 'incomplete')) break;
-      replay = kind;
+      if (rows > 0 && (isReplay || item.isReplayed === true)) break;
+      isReplay = item.isReplayed === true;
       plan = item.plan;
       rows += 1;
       bytes += size;
@@ -78,13 +80,6 @@ export function nextBatch(queue: readonly Work[], limits: BatchLimits): Batch {
     count += 1;
   }
   return { work: queue.slice(0, count), bytes };
-}
-
-type ReplayKind = 'none' | 'complete' | 'incomplete';
-
-function replayKind({ isReplayed, row }: Extract<Work, { kind: 'row' }>): ReplayKind {
-  if (isReplayed !== true) return 'none';
-  return row.unchanged.length === 0 ? 'complete' : 'incomplete';
 }
 
 /** Highest offset per partition. Records of a partition come in order, so the last one counts. */

@@ -3,26 +3,36 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { failpoint } from '#runtime/failpoint.ts';
 import { parseDecimalLsn } from '../change/lsn.ts';
 import { parseOffset } from '../change/offset.ts';
-import { COMMIT_LSN_OF_VERSION, firstVersion } from '../change/version.ts';
+import { COMMIT_LSN_OF_VERSION, firstVersion, packVersion } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
-import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-plan.ts';
+import {
+  OWN_COLUMNS,
+  storageName,
+  type PlannedColumn,
+  type TablePlan,
+} from '../transform/table-plan.ts';
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName, quoteText } from './identifier.ts';
 import type { Sink, StoredPosition } from './sink.ts';
 import { recordSchemaChange } from './schema-history.ts';
 import { storedColumns } from './stored-columns.ts';
-import { alterTable, CHANGES, createTable, CURRENT } from './table-ddl.ts';
+import {
+  alterTable,
+  CHANGES,
+  changesType,
+  createTable,
+  CURRENT,
+  currentType,
+  textColumns,
+} from './table-ddl.ts';
 
 const NEWLINE = '\n';
 const MAX_QUERY_SIZE_WITHOUT_KEYS = 262_144;
 
-/** How inserts are to be read; pinned here because defaults differ between ClickHouse versions. */
+/** How inserts are stored; pinned here because defaults differ between ClickHouse versions. */
 const INSERT_SETTINGS = {
-  date_time_input_format: 'basic',
-  // The quick way to read floats is off by one in the last place now and then.
-  precise_float_parsing: 1,
-  // A delete carries the key alone: NULL in a column that is not Nullable means its default.
-  input_format_null_as_default: 1,
+  // Versions of one row in one insert are told apart by merges, which come anyway.
+  optimize_on_insert: 0,
   async_insert: 0,
 } as const;
 
@@ -55,14 +65,14 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
   async function insertInto(
     database: string,
     plan: TablePlan,
-    body: Buffer,
+    body: readonly Buffer[],
     token: string,
   ): Promise<void> {
     const table = `${database}.${quoteName(storageName(plan))}`;
     await guard(`inserting into ${database}.${storageName(plan)}`, async () => {
       const { stream } = await client.exec({
-        query: `INSERT INTO ${table} (${columnList(plan)}) FORMAT JSONCompactEachRow`,
-        values: Readable.from([body], { objectMode: false }),
+        query: `INSERT INTO ${table} (${columnList(plan)}) FORMAT Native`,
+        values: Readable.from(body, { objectMode: false }),
         clickhouse_settings: { ...INSERT_SETTINGS, insert_deduplication_token: token },
       });
       stream.resume();
@@ -79,6 +89,7 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
         failpoint('between-ddl');
       }
       for (const note of change.notes) await recordSchemaChange(client, plan, note, 'applied');
+      return textColumns(plan, await storedColumns(client, storageName(plan)));
     },
 
     async storedPositions(plan, since) {
@@ -98,13 +109,13 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       );
     },
 
-    async insert(plan, rows, token) {
-      const body = Buffer.from(rows.map((row) => row.json).join(NEWLINE));
+    async insert(block, token) {
+      const { plan } = block;
       // The change log last: what it holds counts as stored, after a crash too (`storedOffsets`).
       failpoint('before-insert');
-      await insertInto(CURRENT, plan, body, token);
+      await insertInto(CURRENT, plan, block.bytes(isNullable(currentType)), token);
       failpoint('between-inserts');
-      await insertInto(CHANGES, plan, body, token);
+      await insertInto(CHANGES, plan, block.bytes(isNullable(changesType)), token);
       failpoint('after-insert');
     },
 
@@ -118,14 +129,14 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
         ...keys.map((column, index) => `_asked_${index} ${column.type.clickhouse}`),
         '_asked_version UInt128',
       ].join(', ');
-      // The first of `OWN_COLUMNS` is the version.
-      const askedIndexes = [
-        ...keys.map((column) => plan.columns.indexOf(column)),
-        plan.columns.length,
-      ];
+      const places = keys.map((column) => plan.columns.indexOf(column));
       const list = rows
-        .map((cells, row) =>
-          JSON.stringify([row, ...askedIndexes.map((index) => cells[index] ?? null)]),
+        .map(({ key, version }, row) =>
+          JSON.stringify([
+            row,
+            ...places.map((place) => key.get(place) ?? null),
+            packVersion(version).toString(),
+          ]),
         )
         .join(NEWLINE);
       const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
@@ -187,6 +198,11 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       }
     },
   };
+}
+
+/** Whether a column of a database's tables takes NULL. */
+function isNullable(typeIn: (column: PlannedColumn) => string) {
+  return (column: PlannedColumn) => typeIn(column) !== column.type.clickhouse;
 }
 
 function columnList(plan: TablePlan): string {

@@ -1,4 +1,4 @@
-import type { TributaryError } from '#runtime/errors.ts';
+import { dispositionOf, TributaryError } from '#runtime/errors.ts';
 import type { Offset } from '../change/offset.ts';
 import type { RecordHeaders } from '../change/record-headers.ts';
 
@@ -16,6 +16,11 @@ export interface SourceRecord {
 export interface DeadLetter {
   readonly record: SourceRecord;
   readonly error: TributaryError;
+}
+
+/** Whether a failure concerns one record, which can be set aside, and not the whole table. */
+export function concernsOneRecord(error: unknown): error is TributaryError {
+  return error instanceof TributaryError && dispositionOf(error) === 'dead-letter';
 }
 
 /** Where dead letters are kept. */

@@ -1,9 +1,16 @@
 import type { Lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
-import type { Epoch } from '../change/version.ts';
+import type { ChangeVersion, Epoch } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
-import type { Row } from '../transform/row.ts';
+import type { RowBlock } from '../transform/row-block.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
+
+/** A row that is asked for as it was before a change. */
+export interface AskedRow {
+  /** Cells of its key by their places among the plan's columns. */
+  readonly key: ReadonlyMap<number, Cell>;
+  readonly version: ChangeVersion;
+}
 
 /** How far a partition is stored. */
 export interface StoredPosition {
@@ -20,8 +27,12 @@ export interface StoredPosition {
  * `KEY_CHANGED`, `TYPE_CHANGED` (halt), `VALUE_REJECTED` (some row of the batch cannot be stored).
  */
 export interface Sink {
-  /** Makes storage and view of a table fit a plan. Idempotent; call before rows of a new plan. */
-  prepare(plan: TablePlan): Promise<void>;
+  /**
+   * Makes storage and view of a table fit a plan. Idempotent; call before rows of a new plan.
+   *
+   * @returns stored names of columns that the table keeps as text, although the plan has another type
+   */
+  prepare(plan: TablePlan): Promise<ReadonlySet<string>>;
 
   /**
    * How far the change log goes in each partition. Rows up to there are stored, in the current table
@@ -36,10 +47,10 @@ export interface Sink {
   ): Promise<ReadonlyMap<number, StoredPosition>>;
 
   /**
-   * Stores rows, complete ones only, and resolves once ClickHouse has acknowledged them. Repeating
-   * the call with the same rows and token is safe.
+   * Stores rows, and resolves once ClickHouse has acknowledged them. Repeating the call with the same
+   * rows and token is safe.
    */
-  insert(plan: TablePlan, rows: readonly Row[], token: string): Promise<void>;
+  insert(block: RowBlock, token: string): Promise<void>;
 
   /**
    * Values that these rows had after the last stored change before them, of the columns at
@@ -47,7 +58,7 @@ export interface Sink {
    */
   lastValues(
     plan: TablePlan,
-    rows: readonly (readonly Cell[])[],
+    rows: readonly AskedRow[],
     indexes: readonly number[],
   ): Promise<ReadonlyMap<number, ReadonlyMap<number, Cell>>>;
 

@@ -166,6 +166,19 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
   return { statements, notes };
 }
 
+/** Stored names of columns that a table keeps as text, although the plan has another type. */
+export function textColumns(plan: TablePlan, current: readonly StoredColumn[]): Set<string> {
+  const types = new Map(current.map(({ name, type }) => [name, withoutNull(type)]));
+  return new Set(
+    plan.columns
+      .filter(
+        ({ stored, type }) =>
+          TEXTS.includes(types.get(stored) ?? '') && !TEXTS.includes(type.clickhouse),
+      )
+      .map(({ stored }) => stored),
+  );
+}
+
 /**
  * The view that shows what the service's table holds now. Columns that the source no longer has
  * stay in it, so that queries which name them go on working.

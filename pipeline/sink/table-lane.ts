@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { dispositionOf, isAbort, messageCode, TributaryError } from '#runtime/errors.ts';
+import { isAbort, messageCode, TributaryError } from '#runtime/errors.ts';
 import { failpoint } from '#runtime/failpoint.ts';
 import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import type { Offset } from '../change/offset.ts';
-import type { Row } from '../transform/row.ts';
+import { RowReader } from '../transform/row-reader.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
 import {
   deduplicationToken,
@@ -13,14 +13,12 @@ import {
   recordBytes,
   type Batch,
   type BatchLimits,
+  type RowWork,
   type Work,
 } from './batch.ts';
-import { completeRows } from './complete-rows.ts';
 import type { DeadLetterQueue } from './dead-letter.ts';
+import { fillBlock, type Layout } from './fill-block.ts';
 import type { Sink } from './sink.ts';
-
-/** Row work, with its row. */
-export type RowWork = Extract<Work, { kind: 'row' }>;
 
 /** What a lane needs, and whom it tells. */
 export interface LaneOptions {
@@ -56,7 +54,7 @@ export class TableLane {
   #state: 'idle' | 'flushing' | 'halted' = 'idle';
   #done: Promise<void> = Promise.resolve();
   #lastFlushAt = 0;
-  #prepared: TablePlan | undefined;
+  #prepared: Layout | undefined;
   #draining = false;
   #cutPause: () => void = () => undefined;
 
@@ -108,10 +106,13 @@ export class TableLane {
    *
    * @throws TributaryError of disposition `halt`, or the abort reason
    */
-  async prepare(plan: TablePlan): Promise<void> {
-    if (this.#prepared === plan) return;
-    await this.#withRetry('preparing a table', () => this.#options.sink.prepare(plan));
-    this.#prepared = plan;
+  async prepare(plan: TablePlan): Promise<Layout> {
+    if (this.#prepared?.plan === plan) return this.#prepared;
+    const asText = await this.#withRetry('preparing a table', () =>
+      this.#options.sink.prepare(plan),
+    );
+    this.#prepared = { plan, asText, reader: new RowReader(plan, asText) };
+    return this.#prepared;
   }
 
   async #flushAll(): Promise<void> {
@@ -157,52 +158,34 @@ export class TableLane {
     const work = batch.work.filter((item) => item.kind === 'row');
     const [head] = work;
     if (head === undefined) return;
-    const { plan } = head;
-    await this.prepare(plan);
-    const complete = await this.#complete(plan, work);
-    await this.#insert(plan, complete);
-    this.#options.onStored(plan, complete);
-  }
-
-  async #complete(plan: TablePlan, work: readonly RowWork[]): Promise<readonly RowWork[]> {
-    const rows = await this.#withRetry('reading rows back', () =>
-      completeRows(
-        plan,
-        work.map((item) => item.row),
-        (...args) => this.#options.sink.lastValues(...args),
-      ),
-    );
-    const complete: RowWork[] = [];
-    for (const [index, item] of work.entries()) {
-      const row: Row | undefined = rows[index];
-      if (row === undefined) await this.#deadLetter(item, incomplete(plan));
-      else complete.push(row === item.row ? item : { ...item, row });
-    }
-    return complete;
+    await this.#store(await this.prepare(head.plan), work);
   }
 
   /** Inserts, and halves the batch where ClickHouse refuses a value, until that record is alone. */
-  async #insert(plan: TablePlan, work: readonly RowWork[]): Promise<void> {
-    const [only] = work;
+  async #store(layout: Layout, work: readonly RowWork[]): Promise<void> {
+    const { sink, onStored } = this.#options;
+    const filled = await this.#withRetry('reading rows back', () =>
+      fillBlock(layout, work, (...args) => sink.lastValues(...args)),
+    );
+    // Before what comes after them is stored: behind that nobody looks for them.
+    for (const { item, error } of filled.refused) await this.#deadLetter(item, error);
+    const [only] = filled.work;
     if (only === undefined) return;
     try {
       await this.#withRetry('inserting', () =>
-        this.#options.sink.insert(
-          plan,
-          work.map((item) => item.row),
-          deduplicationToken(work),
-        ),
+        sink.insert(filled.block, deduplicationToken(filled.work)),
       );
+      onStored(layout.plan, filled.work);
     } catch (error) {
       if (!(error instanceof TributaryError) || messageCode(error) !== 'VALUE_REJECTED')
         throw error;
-      if (work.length === 1) {
+      if (filled.work.length === 1) {
         await this.#deadLetter(only, error);
         return;
       }
-      const middle = Math.ceil(work.length / 2);
-      await this.#insert(plan, work.slice(0, middle));
-      await this.#insert(plan, work.slice(middle));
+      const middle = Math.ceil(filled.work.length / 2);
+      await this.#store(layout, filled.work.slice(0, middle));
+      await this.#store(layout, filled.work.slice(middle));
     }
   }
 
@@ -214,17 +197,4 @@ export class TableLane {
     const { log, signal } = this.#options;
     return retry(attempt, { policy: UNTIL_STOPPED, signal, log, what });
   }
-}
-
-function incomplete(plan: TablePlan): TributaryError {
-  return new TributaryError(
-    'ROW_INCOMPLETE',
-    `${plan.source}.${plan.relation}: an update lacks a value that the warehouse does not have either`,
-    { context: { source: plan.source, table: plan.relation } },
-  );
-}
-
-/** Whether a failure concerns one record, which can be set aside, and not the whole table. */
-export function concernsOneRecord(error: unknown): error is TributaryError {
-  return error instanceof TributaryError && dispositionOf(error) === 'dead-letter';
 }

@@ -30,7 +30,22 @@ export interface ColumnType {
    * no value in it
    */
   readonly encode: (value: ColumnValue) => Cell;
+  /** How the value lies in Avro, where it can be copied from there without being decoded first. */
+  readonly direct?: Direct;
 }
+
+/** Ways from a value's bytes in Avro to ClickHouse's; each gives what decoding and `encode` give. */
+export type Direct =
+  | 'text'
+  | 'uuid'
+  | 'zoned'
+  | 'decimal'
+  | 'boolean'
+  | 'integer'
+  | 'float'
+  | 'double'
+  | 'date'
+  | 'micros';
 
 /** Digits of ClickHouse's widest Decimal. */
 export const MAX_DECIMAL_DIGITS = 76;
@@ -40,6 +55,9 @@ const TEXT: ColumnType = {
   canBeNullable: true,
   encode: (value) => (typeof value === 'string' ? value : textOf(value)),
 };
+
+/** A type whose values are copied as they lie. */
+const directly = (direct: Direct, type: ColumnType): ColumnType => ({ ...type, direct });
 
 /** Debezium's names for what Postgres calls otherwise. */
 const NUMERIC_SPECIALS: Readonly<Record<string, string>> = {
@@ -66,11 +84,11 @@ const passedAsIs = (clickhouse: string): ColumnType => ({
   },
 });
 
-const BIGINT: ColumnType = {
+const BIGINT: ColumnType = directly('integer', {
   clickhouse: 'Int64',
   canBeNullable: true,
   encode: (value) => bigintOf(value).toString(),
-};
+});
 
 // JSON has no NaN or infinity; ClickHouse reads them from text.
 const float = (clickhouse: string): ColumnType => ({
@@ -108,22 +126,25 @@ const BYTES: ColumnType = {
  * @see Debezium documentation, PostgreSQL connector, "Data type mappings"
  */
 const BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
-  'io.debezium.time.Date': {
+  'io.debezium.time.Date': directly('date', {
     clickhouse: 'Date32',
     canBeNullable: true,
     encode: (value) => dateText(numberOf(value)),
-  },
+  }),
   'io.debezium.time.Timestamp': {
     clickhouse: "DateTime64(6, 'UTC')",
     canBeNullable: true,
     encode: (value) => timestampText(bigintOf(value) * 1000n),
   },
-  'io.debezium.time.MicroTimestamp': {
+  'io.debezium.time.MicroTimestamp': directly('micros', {
     clickhouse: "DateTime64(6, 'UTC')",
     canBeNullable: true,
     encode: (value) => timestampText(bigintOf(value)),
-  },
-  'io.debezium.time.ZonedTimestamp': fromText("DateTime64(6, 'UTC')", zonedTimestampText),
+  }),
+  'io.debezium.time.ZonedTimestamp': directly(
+    'zoned',
+    fromText("DateTime64(6, 'UTC')", zonedTimestampText),
+  ),
   'io.debezium.time.Time': {
     clickhouse: 'String',
     canBeNullable: true,
@@ -139,12 +160,12 @@ const BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
     // As Postgres prints it; its well-known-binary form, which comes beside it, says the same.
     encode: (value) => `(${coordinateOf(value, 'x')},${coordinateOf(value, 'y')})`,
   },
-  'io.debezium.data.Uuid': passedAsIs('UUID'),
-  'io.debezium.data.Enum': {
+  'io.debezium.data.Uuid': directly('uuid', passedAsIs('UUID')),
+  'io.debezium.data.Enum': directly('text', {
     clickhouse: 'LowCardinality(String)',
     canBeNullable: true,
     encode: TEXT.encode,
-  },
+  }),
 };
 
 const asText = (encode: (value: ColumnValue) => string): ColumnType => ({ ...TEXT, encode });
@@ -158,13 +179,13 @@ const TEXT_BY_SEMANTIC_NAME: Readonly<Record<string, ColumnType>> = {
 };
 
 const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
-  boolean: passedAsIs('Bool'),
-  int: passedAsIs('Int32'),
+  boolean: directly('boolean', passedAsIs('Bool')),
+  int: directly('integer', passedAsIs('Int32')),
   long: BIGINT,
-  float: float('Float32'),
-  double: float('Float64'),
+  float: directly('float', float('Float32')),
+  double: directly('double', float('Float64')),
   bytes: BYTES,
-  string: TEXT,
+  string: directly('text', TEXT),
 };
 
 /**
@@ -212,7 +233,8 @@ function plainTypeOf(fieldSchema: AvroSchema, keptAsText: boolean): ColumnType {
       Number(parameters['__debezium.source.column.scale'] ?? 0),
     );
   }
-  if (schema.type === 'int' && schema['connect.type'] === 'int16') return passedAsIs('Int16');
+  if (schema.type === 'int' && schema['connect.type'] === 'int16')
+    return directly('integer', passedAsIs('Int16'));
   if (schema.type === 'array' && schema.items !== undefined)
     return arrayType(schema.items, keptAsText);
   if (typeof schema.type === 'string' && !isRecord(schema))
@@ -268,12 +290,13 @@ function decimalType(precision: number, scale: number): ColumnType {
     precision >= 1 && precision <= MAX_DECIMAL_DIGITS && scale >= 0 && scale <= precision;
   if (!fits) return NUMERIC_TEXT;
   const clickhouse = `Decimal(${precision}, ${scale})`;
-  return fromText(clickhouse, (text) => {
+  const type = fromText(clickhouse, (text) => {
     if (text in NUMERIC_SPECIALS) {
       throw new TributaryError('VALUE_REJECTED', `a value is NaN, which ${clickhouse} cannot hold`);
     }
     return text;
   });
+  return directly('decimal', type);
 }
 
 function arrayType(items: AvroSchema, keptAsText: boolean): ColumnType {

@@ -6,7 +6,7 @@ import {
   type AvroRecord,
   type AvroSchema,
 } from '../avro/avro-schema.ts';
-import { ENVELOPE_FIELDS, SOURCE_FIELDS } from '../change/envelope.ts';
+import { rowSchemaOf } from '../change/envelope-reader.ts';
 import type { TableRules } from '../catalog/column-rules.ts';
 import type { Mask } from '../catalog/mask.ts';
 import { columnTypeOf, jsonTextOf, type ColumnType } from './column-type.ts';
@@ -80,6 +80,8 @@ export interface TablePlan {
   /** Name within the warehouse: `table`, or `schema__table` outside `public`. */
   readonly relation: string;
   readonly columns: readonly PlannedColumn[];
+  /** Schema of its rows as they lie in records, dropped columns too. */
+  readonly row: AvroRecord;
   /** Published names of columns that the source no longer has. */
   readonly gone: ReadonlySet<string>;
   /** Whether the catalog says to drop a column, by its published name. */
@@ -125,7 +127,8 @@ export function planTable(input: {
     );
   }
   const { rules } = input;
-  const all = rowSchemaOf(input.valueSchema).fields;
+  const row = rowSchemaOf(input.valueSchema);
+  const all = row.fields;
   const fieldNames = new Set(all.map(({ name }) => name));
   if (![...keyFields].every((name) => fieldNames.has(name))) {
     throw new TributaryError('ENVELOPE_UNEXPECTED', 'the key has columns that the row has not');
@@ -169,6 +172,7 @@ export function planTable(input: {
     table: input.table,
     relation: relationName(input.schema, input.table),
     columns,
+    row,
     gone: input.published?.gone ?? new Set(),
     isDropped: (column) => rules.maskOf(column) === 'drop',
     isInContract: rules.isInContract,
@@ -213,47 +217,6 @@ export function sourceNameOf(field: AvroField): string {
 export function keyFieldsOf(keySchema: AvroSchema | null): readonly string[] {
   if (keySchema === null || !isRecord(keySchema)) return [];
   return keySchema.fields.map((field) => field.name);
-}
-
-/**
- * The part of an envelope schema that the pipeline reads; the rest is skipped undecoded.
- *
- * @throws TributaryError `ENVELOPE_UNEXPECTED`
- */
-export function projectEnvelope(valueSchema: AvroSchema): AvroSchema {
-  const envelope = envelopeOf(valueSchema);
-  return {
-    ...envelope,
-    fields: envelope.fields
-      .filter((field) => ENVELOPE_FIELDS.has(field.name))
-      .map((field) =>
-        field.name === 'source' && isRecord(field.type)
-          ? {
-              ...field,
-              type: {
-                ...field.type,
-                fields: field.type.fields.filter((part) => SOURCE_FIELDS.has(part.name)),
-              },
-            }
-          : field,
-      ),
-  };
-}
-
-function envelopeOf(valueSchema: AvroSchema): AvroRecord {
-  if (isRecord(valueSchema)) {
-    const names = new Set(valueSchema.fields.map((field) => field.name));
-    if ([...ENVELOPE_FIELDS].every((name) => names.has(name))) return valueSchema;
-  }
-  throw new TributaryError('ENVELOPE_UNEXPECTED', 'the value schema is not a Debezium envelope');
-}
-
-/** Schema of a row: defined at `before`, referred to by name at `after`. */
-export function rowSchemaOf(valueSchema: AvroSchema): AvroRecord {
-  const before = envelopeOf(valueSchema).fields.find((field) => field.name === 'before');
-  const row = before === undefined ? undefined : unwrapNullable(before.type).schema;
-  if (row !== undefined && isRecord(row)) return row;
-  throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope does not define its row');
 }
 
 /** Names in the storage tables of a table's columns, by their names at the source. */

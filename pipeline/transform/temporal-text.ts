@@ -14,6 +14,14 @@ const END_MILLIS = Date.UTC(LAST_YEAR + 1, 0, 1);
 const FIRST_MICROS = BigInt(FIRST_MILLIS) * 1_000n;
 const END_MICROS = BigInt(END_MILLIS) * 1_000n;
 
+/** Days since 1970 that a date may have, the last excluded. */
+export const DATE_BOUNDS = {
+  first: FIRST_MILLIS / MILLIS_PER_DAY,
+  end: END_MILLIS / MILLIS_PER_DAY,
+};
+/** Microseconds since 1970 that a timestamp may have, the last excluded. */
+export const TIMESTAMP_BOUNDS = { first: FIRST_MICROS, end: END_MICROS };
+
 /** `2024-02-29` from days since 1970. @throws TributaryError `VALUE_REJECTED` out of range */
 export function dateText(days: number): string {
   const millis = days * MILLIS_PER_DAY;
@@ -72,7 +80,8 @@ export function timeText(micros: bigint): string {
   return fraction === 0n ? clock : `${clock}.${fraction.toString().padStart(6, '0')}`;
 }
 
-function outOfRange(type: string): TributaryError {
+/** A time that a type of ClickHouse cannot hold. */
+export function outOfRange(type: 'Date32' | 'DateTime64'): TributaryError {
   return new TributaryError(
     'VALUE_REJECTED',
     `a value is outside ${FIRST_YEAR}-01-01 to ${LAST_YEAR}-12-31, the range of ${type}`,
