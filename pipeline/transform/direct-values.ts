@@ -264,6 +264,19 @@ const IN_AVRO: Readonly<Record<Direct, readonly string[]>> = {
   micros: ['abstract:long'],
 };
 
+const READERS: Readonly<Record<Direct, (type: ColumnType) => ReadInto>> = {
+  text: () => fromText(useTextAsIs),
+  uuid: () => fromText(useUuid),
+  zoned: () => fromText(zonedUse()),
+  decimal: (type) => fromText(decimalUse(type)),
+  boolean: () => readBoolean,
+  integer: () => readInteger,
+  float: () => readFloat,
+  double: () => readFloat,
+  date: () => readDate,
+  micros: () => readMicros,
+};
+
 /**
  * How values of a type are read off Avro.
  *
@@ -273,7 +286,7 @@ const IN_AVRO: Readonly<Record<Direct, readonly string[]>> = {
 export function readerOf(type: ColumnType, avroType: avro.Type, isAsPlanned: boolean): ReadInto {
   const { direct } = type;
   if (isAsPlanned && direct !== undefined && IN_AVRO[direct].includes(partsOf(avroType).typeName)) {
-    return directReader(direct, type);
+    return READERS[direct](type);
   }
   return (cursor, column) => {
     const value = decodeAt(avroType, cursor) as ColumnValue;
@@ -283,28 +296,4 @@ export function readerOf(type: ColumnType, avroType: avro.Type, isAsPlanned: boo
     else column.append(cell);
     return true;
   };
-}
-
-function directReader(direct: Direct, type: ColumnType): ReadInto {
-  switch (direct) {
-    case 'text':
-      return fromText(useTextAsIs);
-    case 'uuid':
-      return fromText(useUuid);
-    case 'zoned':
-      return fromText(zonedUse());
-    case 'decimal':
-      return fromText(decimalUse(type));
-    case 'boolean':
-      return readBoolean;
-    case 'integer':
-      return readInteger;
-    case 'float':
-    case 'double':
-      return readFloat;
-    case 'date':
-      return readDate;
-    case 'micros':
-      return readMicros;
-  }
 }

@@ -1,4 +1,4 @@
-import avro from 'avsc';
+import type avro from 'avsc';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -114,7 +114,7 @@ const TYPES: readonly { name: string; type: AvroSchema; values: fc.Arbitrary<unk
   { name: 'int', type: 'int', values: int },
   {
     name: 'small',
-    type: { type: 'int', 'connect.type': 'int16' } as AvroSchema,
+    type: { type: 'int', 'connect.type': 'int16' },
     values: fc.integer({ min: -32_768, max: 32_767 }),
   },
   { name: 'flag', type: 'boolean', values: fc.boolean() },
