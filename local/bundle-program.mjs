@@ -25,7 +25,7 @@ export async function bundleProgram(entry) {
   const stamp = `${file}.sources.json`;
   if (await isUpToDate(stamp)) return file;
   // Only now: most processes find their program made.
-  const { build } = await import('esbuild');
+  const { build, stop } = await import('esbuild');
   const began = Date.now();
   const { outputFiles, metafile } = await build({
     absWorkingDir: ROOT,
@@ -41,7 +41,7 @@ export async function bundleProgram(entry) {
     write: false,
     metafile: true,
     logLevel: 'silent',
-  });
+  }).finally(stop);
   await mkdir(FOLDER, { recursive: true });
   for (const { path, contents } of outputFiles) await replaceFile(path, contents);
   const sources = Object.keys(metafile.inputs);

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ShopStack } from '../cli/testing/shop-stack.ts';
@@ -81,6 +82,32 @@ async function expectHistoryEqual(): Promise<void> {
     await expect.poll(differing, DEADLINE).toEqual([]);
   });
 }
+
+test('every topic of events has the Avro schema that the document tells of', async () => {
+  const document = await readFile(new URL('EVENTS.md', import.meta.url), 'utf8');
+  const [introduction = '', ...sections] = document.split(/^## /m);
+  const fields = [...introduction.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  const documented = sections.map((section) => section.slice(0, section.indexOf('\n')));
+  const subjects = `${shop.registryUrl}/subjects`;
+  const published = ((await (await fetch(subjects)).json()) as string[]).filter((subject) =>
+    /^events\..*-value$/.test(subject),
+  );
+  expect(documented).toEqual(
+    expect.arrayContaining(published.map((subject) => subject.replace(/-value$/, ''))),
+  );
+  expect(published).toContain('events.users.UserRegistered-value');
+  for (const subject of published) {
+    const latest = await fetch(`${subjects}/${subject}/versions/latest`);
+    const { schema } = (await latest.json()) as { schema: string };
+    const record = JSON.parse(schema) as { type: string; fields: { name: string }[] };
+    expect(record.type, subject).toBe('record');
+    expect(
+      record.fields.map(({ name }) => name),
+      subject,
+    ).toEqual(expect.arrayContaining(fields));
+    expect(record.fields, subject).toHaveLength(fields.length);
+  }
+});
 
 test('the read model is what the owners say, built from their events alone', async () => {
   for (let round = 0; round < 3; round += 1) await shop.trafficGoesOn();
