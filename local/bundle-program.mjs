@@ -41,7 +41,9 @@ export async function bundleProgram(entry) {
     write: false,
     metafile: true,
     logLevel: 'silent',
-  }).finally(stop);
+  });
+  // It has a process of its own, which would stay as long as this one.
+  await stop();
   await mkdir(FOLDER, { recursive: true });
   for (const { path, contents } of outputFiles) await replaceFile(path, contents);
   const sources = Object.keys(metafile.inputs);

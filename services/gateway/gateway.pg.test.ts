@@ -108,7 +108,9 @@ test('answers the page with the copies of orders while users does not answer', a
   const arrival = doors.users.holding();
   const { items, unavailable } = await page('limit=3');
   // The gateway's deadline is the call's too: nobody is left waiting for it.
-  await (await arrival).hungUp;
+  await (
+    await arrival
+  ).hungUp;
   expect(unavailable).toEqual(['users']);
   expect(items).toHaveLength(3);
   for (const { user, user_name: name, user_email: email } of items) {
