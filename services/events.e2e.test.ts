@@ -71,16 +71,18 @@ async function history(): Promise<Map<string, unknown>> {
 
 /** Waits, with the customers still, until the read model is what the owners say. */
 async function expectHistoryEqual(): Promise<void> {
-  await shop.whileTrafficRests(async () => {
-    const differing = async () => {
-      const [expected, found] = [await expectedHistory(), await history()];
-      expect(expected.size).toBeGreaterThan(10);
-      return [...new Set([...expected.keys(), ...found.keys()])]
-        .map((id) => [expected.get(id), found.get(id)])
-        .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
-    };
-    await expect.poll(differing, DEADLINE).toEqual([]);
-  });
+  await shop.whileTrafficRests(expectEventsApplied);
+}
+
+async function expectEventsApplied(): Promise<void> {
+  const differing = async () => {
+    const [expected, found] = [await expectedHistory(), await history()];
+    expect(expected.size).toBeGreaterThan(10);
+    return [...new Set([...expected.keys(), ...found.keys()])]
+      .map((id) => [expected.get(id), found.get(id)])
+      .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
+  };
+  await expect.poll(differing, DEADLINE).toEqual([]);
 }
 
 test('every topic of events has the Avro schema that the document tells of', async () => {
@@ -198,6 +200,34 @@ test('a search finds orders by the beginnings of words, whoever they are about',
   for (const { user_name: name } of items) {
     for (const word of words) expect(name.toUpperCase()).toContain(word);
   }
+});
+
+test('pages of what was searched are the whole of it, each order once, newest first', async () => {
+  await shop.whileTrafficRests(async () => {
+    await expectEventsApplied();
+    const paged = async (limit: number) => {
+      const ids: string[] = [];
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const words = { status: 'cancelled', limit: String(limit) };
+        const query = new URLSearchParams(cursor === '' ? words : { ...words, cursor });
+        const answer = await fetch(`${shop.serviceUrl('order-history')}/order-history?${query}`);
+        expect(answer.status).toBe(200);
+        const page = (await answer.json()) as {
+          items: { order_id: string }[];
+          next_cursor: string | null;
+        };
+        ids.push(...page.items.map(({ order_id: id }) => id));
+        cursor = page.next_cursor;
+      }
+      return ids;
+    };
+    const owned = await shop.query<{ id: string }>(
+      'orders',
+      `SELECT id FROM orders WHERE status = 'cancelled' ORDER BY placed_at DESC, id DESC`,
+    );
+    expect(owned.length).toBeGreaterThan(3);
+    expect(await paged(3)).toEqual(owned.map(({ id }) => id));
+  });
 });
 
 test('the timeline of a saga can be read from the warehouse', async () => {
