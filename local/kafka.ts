@@ -114,7 +114,14 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
       const { file } = await openLog(logFile);
       const look = spawn(
         'java',
-        ['-Xmx128m', ...java, source, `127.0.0.1:${port}`, ...LOOK_AFTER_SECONDS],
+        [
+          '-Xmx128m',
+          '-XX:TieredStopAtLevel=1',
+          ...java,
+          source,
+          `127.0.0.1:${port}`,
+          ...LOOK_AFTER_SECONDS,
+        ],
         { cwd: folder, env: settings.baseEnv, stdio: ['ignore', file.fd, file.fd], signal },
       );
       try {
