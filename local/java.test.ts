@@ -20,13 +20,18 @@ async function tool(flags: readonly string[]): Promise<string> {
   return `${stdout}${stderr}`;
 }
 
-test('a program leaves an archive of its classes, from which the next one has them', async () => {
-  const first = await archiveFlags('tool', env, folder);
-  // Nothing but what it has to say, whatever does not fit into the archive.
-  expect(await tool(first)).toMatch(/^\S{22}\n$/);
-  expect(readdirSync(folder)).toHaveLength(1);
-  const second = await archiveFlags('tool', env, folder);
-  expect(second).not.toEqual(first);
-  const origins = await tool([...second, '-Xlog:class+load']);
-  expect(origins).toMatch(/ kafka\.tools\.StorageTool source: shared objects file \(top\)/);
-});
+// Three JVMs, one of which writes its archive.
+test(
+  'a program leaves an archive of its classes, from which the next one has them',
+  { timeout: 60_000 },
+  async () => {
+    const first = await archiveFlags('tool', env, folder);
+    // Nothing but what it has to say, whatever does not fit into the archive.
+    expect(await tool(first)).toMatch(/^\S{22}\n$/);
+    expect(readdirSync(folder)).toHaveLength(1);
+    const second = await archiveFlags('tool', env, folder);
+    expect(second).not.toEqual(first);
+    const origins = await tool([...second, '-Xlog:class+load']);
+    expect(origins).toMatch(/ kafka\.tools\.StorageTool source: shared objects file \(top\)/);
+  },
+);
