@@ -8,7 +8,7 @@ import { ensureInstalled, ROOT } from './bootstrap/install.mjs';
 
 const [file, ...args] = process.argv.slice(2);
 await ensureInstalled({ jvm: true });
-const child = spawn(process.execPath, ['--import', 'tsx', join(ROOT, file), ...args], {
+const child = spawn(process.execPath, [join(ROOT, 'local', 'run.mjs'), file, ...args], {
   stdio: 'inherit',
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));

@@ -6,12 +6,13 @@
  * One process, not a launcher with a child: so a signal arrives once, whether a terminal sends it
  * to the whole group or somebody to this pid, and there is no second process to outlive this one.
  */
+import { pathToFileURL } from 'node:url';
+import { bundleProgram } from '../local/bundle-program.mjs';
 import { ensureInstalled } from './bootstrap/install.mjs';
 
 const args = process.argv.slice(2);
 const asksForHelp = args.includes('--help') || args.includes('-h');
 await ensureInstalled({ jvm: args[0] === 'up' && !asksForHelp });
 
-// As `node --import tsx` would; only now is it sure to be there.
-await import('tsx');
-await import('./main.ts');
+process.setSourceMapsEnabled(true);
+await import(pathToFileURL(await bundleProgram('cli/main.ts')).href);

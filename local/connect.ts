@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answersHttp } from './health.ts';
-import { JVM_FLAGS, kafkaClassPath, logFlags, pluginPath } from './java.ts';
+import { archiveFlags, JVM_FLAGS, kafkaClassPath, logFlags, pluginPath } from './java.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
@@ -58,6 +58,7 @@ export async function connectProcess(settings: LocalSettings): Promise<ProcessSp
     args: [
       '-Xms256m',
       '-Xmx640m',
+      ...(await archiveFlags('connect', settings.baseEnv)),
       ...JVM_FLAGS,
       ...logFlags(),
       '-cp',

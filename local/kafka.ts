@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { acceptsConnections } from './health.ts';
-import { JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
+import { archiveFlags, JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
 import { pathExists } from './path-exists.ts';
 import { openLog } from './process-log.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
@@ -75,6 +75,9 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
   let isNew = !(await pathExists(join(folder, 'data', 'meta.properties')));
   if (isNew) {
     await run('java', [
+      // It is over before the second compiler tier could be of use.
+      '-XX:TieredStopAtLevel=1',
+      ...(await archiveFlags('kafka-format', settings.baseEnv)),
       ...java,
       'kafka.tools.StorageTool',
       'format',
@@ -87,7 +90,14 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
   return {
     name: 'kafka',
     command: 'java',
-    args: ['-Xms256m', '-Xmx384m', ...java, 'kafka.Kafka', properties],
+    args: [
+      '-Xms256m',
+      '-Xmx384m',
+      ...(await archiveFlags('kafka', settings.baseEnv)),
+      ...java,
+      'kafka.Kafka',
+      properties,
+    ],
     env: settings.baseEnv,
     cwd: folder,
     logFile,
@@ -104,7 +114,14 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
       const { file } = await openLog(logFile);
       const look = spawn(
         'java',
-        ['-Xmx128m', ...java, source, `127.0.0.1:${port}`, ...LOOK_AFTER_SECONDS],
+        [
+          '-Xmx128m',
+          '-XX:TieredStopAtLevel=1',
+          ...java,
+          source,
+          `127.0.0.1:${port}`,
+          ...LOOK_AFTER_SECONDS,
+        ],
         { cwd: folder, env: settings.baseEnv, stdio: ['ignore', file.fd, file.fd], signal },
       );
       try {

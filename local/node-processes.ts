@@ -13,25 +13,26 @@ import {
 } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
+/** Runs a program of this checkout. */
+const RUN = resolve(ROOT, 'local', 'run.mjs');
+
 function nodeProcess(
   settings: LocalSettings,
   name: string,
   entry: string,
   env: Readonly<Record<string, string>>,
-  rest: Pick<ProcessSpec, 'isHealthy'> & Partial<ProcessSpec> & { nodeFlags?: readonly string[] },
+  rest: Pick<ProcessSpec, 'isHealthy'> & Partial<ProcessSpec>,
 ): ProcessSpec {
-  const { nodeFlags = [], ...spec } = rest;
   return {
     name,
     command: process.execPath,
-    args: [...nodeFlags, '--import', 'tsx', resolve(ROOT, entry)],
+    args: [RUN, entry],
     env: { ...settings.baseEnv, ...env },
-    // From here tsx and the packages are found.
     cwd: ROOT,
     logFile: statePath(settings, 'logs', `${name}.log`),
     startTimeoutMs: 60_000,
     graceMs: 20_000,
-    ...spec,
+    ...rest,
   };
 }
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answersHttp } from './health.ts';
-import { JVM_FLAGS, registryClassPath } from './java.ts';
+import { archiveFlags, JVM_FLAGS, registryClassPath } from './java.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
@@ -17,6 +17,7 @@ export async function registryProcess(settings: LocalSettings): Promise<ProcessS
     args: [
       '-Xmx192m',
       '-XX:TieredStopAtLevel=1',
+      ...(await archiveFlags('registry', settings.baseEnv)),
       ...JVM_FLAGS,
       '-cp',
       registryClassPath(),

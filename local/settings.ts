@@ -75,7 +75,7 @@ export interface LocalSettings {
   readonly stateDir: string;
   readonly catalogPath: string;
   readonly portOffset: number;
-  /** Of our environment, what child processes get: search path and home, no more. */
+  /** Of our environment, what child processes get: search path, home, and options of every JVM. */
   readonly baseEnv: Readonly<Record<string, string>>;
 }
 
@@ -91,7 +91,7 @@ export function loadLocalSettings(env: NodeJS.ProcessEnv): LocalSettings {
     catalogPath: settings.tributaryConfig,
     portOffset: settings.tributaryPortOffset,
     baseEnv: Object.fromEntries(
-      ['PATH', 'HOME', 'JAVA_HOME'].flatMap((name) => {
+      ['PATH', 'HOME', 'JAVA_HOME', 'JAVA_TOOL_OPTIONS'].flatMap((name) => {
         const value = env[name];
         return value === undefined ? [] : [[name, value]];
       }),

@@ -25,6 +25,7 @@ import { connectWarehouse, type Warehouse } from './sink/clickhouse-client.ts';
 import { createKafka } from './source/kafka-client.ts';
 import { startPostgres, type PostgresServer } from './testing/postgres-server.ts';
 import { encodeChange, envelopeSchema, type SampleColumn } from './testing/sample-envelope.ts';
+import { TEST_JVM } from '../cli/testing/run-cli.ts';
 
 /*
  * The pipeline's process against a real broker, registry and warehouse: killed at every step that
@@ -34,6 +35,7 @@ import { encodeChange, envelopeSchema, type SampleColumn } from './testing/sampl
 
 const settings = loadLocalSettings({
   PATH: process.env['PATH'],
+  ...TEST_JVM,
   HOME: process.env['HOME'],
   JAVA_HOME: process.env['JAVA_HOME'],
   TRIBUTARY_STATE_DIR: resolve(import.meta.dirname, '..', '.tributary', 'test', 'delivery'),

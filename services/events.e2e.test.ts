@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ShopStack } from '../cli/testing/shop-stack.ts';
@@ -70,17 +71,45 @@ async function history(): Promise<Map<string, unknown>> {
 
 /** Waits, with the customers still, until the read model is what the owners say. */
 async function expectHistoryEqual(): Promise<void> {
-  await shop.whileTrafficRests(async () => {
-    const differing = async () => {
-      const [expected, found] = [await expectedHistory(), await history()];
-      expect(expected.size).toBeGreaterThan(10);
-      return [...new Set([...expected.keys(), ...found.keys()])]
-        .map((id) => [expected.get(id), found.get(id)])
-        .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
-    };
-    await expect.poll(differing, DEADLINE).toEqual([]);
-  });
+  await shop.whileTrafficRests(expectEventsApplied);
 }
+
+async function expectEventsApplied(): Promise<void> {
+  const differing = async () => {
+    const [expected, found] = [await expectedHistory(), await history()];
+    expect(expected.size).toBeGreaterThan(10);
+    return [...new Set([...expected.keys(), ...found.keys()])]
+      .map((id) => [expected.get(id), found.get(id)])
+      .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
+  };
+  await expect.poll(differing, DEADLINE).toEqual([]);
+}
+
+test('every topic of events has the Avro schema that the document tells of', async () => {
+  const document = await readFile(new URL('EVENTS.md', import.meta.url), 'utf8');
+  const [introduction = '', ...sections] = document.split(/^## /m);
+  const fields = [...introduction.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  const documented = sections.map((section) => section.slice(0, section.indexOf('\n')));
+  const subjects = `${shop.registryUrl}/subjects`;
+  const published = ((await (await fetch(subjects)).json()) as string[]).filter((subject) =>
+    /^events\..*-value$/.test(subject),
+  );
+  expect(documented).toEqual(
+    expect.arrayContaining(published.map((subject) => subject.replace(/-value$/, ''))),
+  );
+  expect(published).toContain('events.users.UserRegistered-value');
+  for (const subject of published) {
+    const latest = await fetch(`${subjects}/${subject}/versions/latest`);
+    const { schema } = (await latest.json()) as { schema: string };
+    const record = JSON.parse(schema) as { type: string; fields: { name: string }[] };
+    expect(record.type, subject).toBe('record');
+    expect(
+      record.fields.map(({ name }) => name),
+      subject,
+    ).toEqual(expect.arrayContaining(fields));
+    expect(record.fields, subject).toHaveLength(fields.length);
+  }
+});
 
 test('the read model is what the owners say, built from their events alone', async () => {
   for (let round = 0; round < 3; round += 1) await shop.trafficGoesOn();
@@ -171,6 +200,34 @@ test('a search finds orders by the beginnings of words, whoever they are about',
   for (const { user_name: name } of items) {
     for (const word of words) expect(name.toUpperCase()).toContain(word);
   }
+});
+
+test('pages of what was searched are the whole of it, each order once, newest first', async () => {
+  await shop.whileTrafficRests(async () => {
+    await expectEventsApplied();
+    const paged = async (limit: number) => {
+      const ids: string[] = [];
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const words = { status: 'cancelled', limit: String(limit) };
+        const query = new URLSearchParams(cursor === '' ? words : { ...words, cursor });
+        const answer = await fetch(`${shop.serviceUrl('order-history')}/order-history?${query}`);
+        expect(answer.status).toBe(200);
+        const page = (await answer.json()) as {
+          items: { order_id: string }[];
+          next_cursor: string | null;
+        };
+        ids.push(...page.items.map(({ order_id: id }) => id));
+        cursor = page.next_cursor;
+      }
+      return ids;
+    };
+    const owned = await shop.query<{ id: string }>(
+      'orders',
+      `SELECT id FROM orders WHERE status = 'cancelled' ORDER BY placed_at DESC, id DESC`,
+    );
+    expect(owned.length).toBeGreaterThan(3);
+    expect(await paged(3)).toEqual(owned.map(({ id }) => id));
+  });
 });
 
 test('the timeline of a saga can be read from the warehouse', async () => {

@@ -5,6 +5,12 @@ import { RunRecords } from '../../local/run-records.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
 
+/**
+ * JVMs of a test do not live for as long as the second compiler tier takes to be worth its while; on
+ * two cores it only takes time from everything else.
+ */
+export const TEST_JVM = { JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1' } as const;
+
 /** State folder and ports of one end-to-end test, out of the way of a running `npm start`. */
 export interface TestPlace {
   readonly stateDir: string;
@@ -24,6 +30,7 @@ export async function testPlace(name: string, portOffset: number): Promise<TestP
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       JAVA_HOME: process.env['JAVA_HOME'],
+      ...TEST_JVM,
       TRIBUTARY_STATE_DIR: stateDir,
       TRIBUTARY_PORT_OFFSET: String(portOffset),
     },

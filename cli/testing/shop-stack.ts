@@ -155,6 +155,11 @@ export class ShopStack {
     return `http://127.0.0.1:${portOf(this.#settings, `service-${service}`)}`;
   }
 
+  /** The schema registry, as Confluent's clients know it. */
+  get registryUrl(): string {
+    return `http://127.0.0.1:${portOf(this.#settings, 'registry')}/apis/ccompat/v7`;
+  }
+
   /** Waits until customers have ordered something more. */
   async trafficGoesOn(): Promise<void> {
     const written = async () => {

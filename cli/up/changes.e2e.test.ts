@@ -16,6 +16,7 @@ import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
+import { TEST_JVM } from '../testing/run-cli.ts';
 
 /*
  * Every kind of change that a table goes through, on an own database through wildcards; afterwards
@@ -56,6 +57,7 @@ const LIFE = `
 const stateDir = resolve(import.meta.dirname, '..', '..', '.tributary', 'test', 'changes');
 const settings = loadLocalSettings({
   PATH: process.env['PATH'],
+  ...TEST_JVM,
   HOME: process.env['HOME'],
   JAVA_HOME: process.env['JAVA_HOME'],
   TRIBUTARY_STATE_DIR: stateDir,

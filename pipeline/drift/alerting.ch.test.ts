@@ -13,6 +13,7 @@ import {
 import type { DriftRule } from '../catalog/drift-rule.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
 import { Alerting } from './alerting.ts';
+import { circumstances } from './circumstances.ts';
 import type { Finding } from './finding.ts';
 import { createDriftStore, type DriftStore } from './store.ts';
 
@@ -157,4 +158,49 @@ test('an alert is told once when the threshold is passed, once when it is over, 
   await look(0);
   expect(told).toHaveLength(4);
   expect(await store.standingAlerts()).toEqual([]);
+});
+
+test('what changed around the moment at which drift began is named, and nothing else', async () => {
+  // Lately: what is older than a week is no longer known of every source.
+  const moment = Math.floor(Date.now() / 1_000 - 3_600) * 1_000;
+  const at = (second: number) => `fromUnixTimestamp64Milli(toInt64(${moment + second * 1_000}))`;
+  const said = (second: number) =>
+    new Date(moment + second * 1_000).toISOString().replace('T', ' ').replace('.000Z', ' UTC');
+  const insert = async (into: string, values: readonly string[]) =>
+    warehouse.command({ query: `INSERT INTO ${into} VALUES ${values.join(', ')}` });
+  const schemaChange = (second: number, source: string, change: string) =>
+    `(${at(second)}, '${source}', 'public', 'buyers', '${change}')`;
+  await insert('ops.schema_history (seen_at, source, table_schema, table_name, change)', [
+    schemaChange(-60, 'orders', 'added column phone'),
+    // Too long before, of nobody whom it concerns, and no change.
+    schemaChange(-300, 'orders', 'dropped column fax'),
+    schemaChange(0, 'catalog', 'added column colour'),
+    schemaChange(0, 'users', 'table first seen'),
+  ]);
+  await insert('ops.markers (marked_at, source, text)', [
+    `(${at(-20)}, 'orders', 'deployed 2.0')`,
+    `(${at(30)}, '', 'moved to another rack')`,
+    `(${at(0)}, 'payments', 'deployed 7.1')`,
+  ]);
+  const letter = (offset: number, topic: string) =>
+    `(${at(10 + offset)}, '${topic}', 0, ${offset}, 'RECORD_INVALID')`;
+  await insert('ops.dead_letters (dead_lettered_at, topic, partition, offset, code)', [
+    letter(0, 'users.public.users'),
+    letter(1, 'users.public.users'),
+    letter(2, 'inventory.public.stock_levels'),
+  ]);
+  const stored = (second: number, source: string) =>
+    `(${at(second)}, '${source}', 'buyers', 1, ${at(second)})`;
+  await insert('ops.freshness (observed_at, source, table_name, changes, last_committed_at)', [
+    // The consumer of the copies stood still for a while; others did too, which is their business.
+    ...[-100, -70, -45, 40, 41, 70].map((second) => stored(second, 'orders')),
+    ...[-100, 100].map((second) => stored(second, 'users')),
+  ]);
+  expect(await circumstances(warehouse, rule, moment)).toEqual([
+    `${said(-60)}: schema change in orders.buyers: added column phone`,
+    `${said(-20)}: marker of orders: deployed 2.0`,
+    `${said(10)}: 2 dead letters of users.public.users, RECORD_INVALID`,
+    `${said(30)}: marker: moved to another rack`,
+    `${said(-45)}: nothing came from orders for 85 s`,
+  ]);
 });

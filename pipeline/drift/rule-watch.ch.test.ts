@@ -209,7 +209,7 @@ test('property: rounds that look at what was written find what differs at the so
         expect(said(fresh)).toEqual(await truth(rule.name));
       }
     }),
-    { numRuns: 12 },
+    { numRuns: 8 },
   );
 }, 240_000);
 

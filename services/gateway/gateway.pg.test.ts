@@ -1,58 +1,9 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createLogger } from '#runtime/log.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
+import { openDoor, type Door } from '../testing/door.ts';
 import { addProduct, addUser, openShop, type TestShop } from '../testing/test-shop.ts';
 import { startGateway, type RunningGateway } from './app.ts';
-
-/** Stands before a real service: counts its requests, and can hold them back. */
-interface Door {
-  readonly url: string;
-  calls: number;
-  held: boolean;
-  /** Resolves when a request has come that is held back; its promise, when the asker hung up. */
-  readonly holding: () => Promise<{ hungUp: Promise<unknown> }>;
-  close(): void;
-}
-
-async function openDoor(target: string): Promise<Door> {
-  const arrivals: ((held: { hungUp: Promise<unknown> }) => void)[] = [];
-  const server = createServer((request, response) => {
-    door.calls += 1;
-    if (door.held) {
-      const hungUp = once(response, 'close');
-      arrivals.splice(0).forEach((arrived) => arrived({ hungUp }));
-      return;
-    }
-    void (async () => {
-      const chunks = (await request.toArray()) as Buffer[];
-      const answer = await fetch(`${target}${request.url ?? ''}`, {
-        method: request.method ?? 'GET',
-        headers: { 'content-type': 'application/json' },
-        ...(chunks.length === 0 ? {} : { body: Buffer.concat(chunks) }),
-      });
-      response.writeHead(answer.status).end(await answer.text());
-    })();
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const door: Door = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    calls: 0,
-    held: false,
-    holding: async () =>
-      new Promise((resolve) => {
-        arrivals.push(resolve);
-      }),
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-  return door;
-}
 
 let server: PostgresServer;
 let shop: TestShop;
@@ -64,9 +15,9 @@ beforeAll(async () => {
   server = await startPostgres();
   shop = await openShop(async (name) => (await server.createDatabase(name)).url);
   doors = {
-    users: await openDoor(shop.users.url),
-    catalog: await openDoor(shop.catalog.url),
-    orders: await openDoor(shop.orders.url),
+    users: await openDoor(() => shop.users.url),
+    catalog: await openDoor(() => shop.catalog.url),
+    orders: await openDoor(() => shop.orders.url),
   };
   gateway = await startGateway(
     {
@@ -154,7 +105,12 @@ test('shows a deleted user as Unknown', async () => {
 
 test('answers the page with the copies of orders while users does not answer', async () => {
   doors.users.held = true;
+  const arrival = doors.users.holding();
   const { items, unavailable } = await page('limit=3');
+  // The gateway's deadline is the call's too: nobody is left waiting for it.
+  await (
+    await arrival
+  ).hungUp;
   expect(unavailable).toEqual(['users']);
   expect(items).toHaveLength(3);
   for (const { user, user_name: name, user_email: email } of items) {

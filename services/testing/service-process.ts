@@ -52,7 +52,7 @@ export class ServiceProcess implements AsyncDisposable {
 
   async #start(): Promise<void> {
     if (this.#over) return;
-    const child = spawn(process.execPath, ['--import', 'tsx', this.#entry], {
+    const child = spawn(process.execPath, ['local/run.mjs', this.#entry], {
       env: this.#env,
       stdio: ['ignore', 'inherit', 'inherit'],
     });

@@ -9,6 +9,7 @@ import { runForTest } from './service-harness.ts';
 import { catalogService } from '../catalog/app.ts';
 import { inventoryService } from '../inventory/app.ts';
 import { ordersService } from '../orders/app.ts';
+import type { OrdersConfig } from '../orders/order-work.ts';
 import { SUBSCRIPTIONS } from '../orders/subscriptions.ts';
 import { paymentsService } from '../payments/app.ts';
 import { usersService } from '../users/app.ts';
@@ -32,10 +33,14 @@ export const WITHOUT_BROKER = {
   sagaLeaseSeconds: 4,
 };
 
-/** Starts the shop; `createDatabase` answers the URL of a fresh database. */
+/**
+ * Starts the shop; `createDatabase` answers the URL of a fresh database.
+ *
+ * @param instead - settings of orders that differ
+ */
 export async function openShop(
   createDatabase: (service: string) => Promise<string>,
-  instead: { readonly usersUrl?: string } = {},
+  instead: Partial<Pick<OrdersConfig, 'usersUrl' | 'paymentsUrl' | 'orderDeadlineSeconds'>> = {},
 ): Promise<TestShop> {
   const databases = new Map<string, string>();
   const makeDatabase = async (service: string) => {
@@ -50,11 +55,12 @@ export async function openShop(
   const inventory = await runForTest(inventoryService, await makeDatabase('inventory'), {});
   const payments = await runForTest(paymentsService, await makeDatabase('payments'), {});
   const orders = await runForTest(ordersService, await makeDatabase('orders'), {
-    usersUrl: instead.usersUrl ?? users.url,
+    usersUrl: users.url,
     catalogUrl: catalog.url,
     inventoryUrl: inventory.url,
     paymentsUrl: payments.url,
     ...WITHOUT_BROKER,
+    ...instead,
   });
   return {
     users,

@@ -138,7 +138,7 @@ test('a process with too few threads starts itself again, and both end together'
 test('a second process on the same data, or on a taken port, says so and leaves', async () => {
   await using warehouse = await startEmbeddedWarehouse();
   const start = async (port: number, dataDir: string) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'warehouse/embedded/main.ts'], {
+    const child = spawn(process.execPath, ['local/run.mjs', 'warehouse/embedded/main.ts'], {
       env: {
         ...process.env,
         UV_THREADPOOL_SIZE: '40',

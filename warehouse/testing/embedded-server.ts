@@ -51,7 +51,7 @@ export async function startEmbeddedWarehouse(
   let log = '';
 
   async function start(): Promise<void> {
-    const started = spawn(process.execPath, ['--import', 'tsx', ENTRY], {
+    const started = spawn(process.execPath, ['local/run.mjs', ENTRY], {
       cwd: ROOT,
       env: {
         ...process.env,

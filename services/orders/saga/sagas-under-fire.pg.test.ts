@@ -220,7 +220,7 @@ async function carryOut(plans: readonly Plan[]): Promise<void> {
       });
       await cancelled;
       if (plan.next === 'cancel when paid') {
-        await expect.poll(async () => statusOf(id), { timeout: 30_000 }).toBe('paid');
+        await expect.poll(async () => statusOf(id), { timeout: 60_000 }).toBe('paid');
       }
       if (plan.next === 'cancel' || plan.next === 'cancel when paid')
         await ask('POST', `/orders/${id}/cancel`, {});
