@@ -10,15 +10,13 @@ export function describeLoads(
   pauses: ReadonlyMap<string, number>,
   now: number,
 ): string[] {
-  return loads.flatMap(({ source, startedAt, heardAt, tables }) => {
+  return loads.flatMap(({ source, state, startedAt, heardAt, tables }) => {
     const pausedAt = pauses.get(source);
     const elapsedMs = (pausedAt ?? Math.max(heardAt, startedAt)) - startedAt;
     const line = describeProgress({ source, tables, elapsedMs: Math.max(0, elapsedMs) });
     if (now - heardAt > SILENT_MS) {
-      return [
-        `${line}  nobody copies`,
-        `  → tributary connectors apply, or up: copies ${source} anew`,
-      ];
+      const next = state === 'copied' ? 'makes its connector' : `copies ${source} anew`;
+      return [`${line}  nobody is at it`, `  → tributary connectors apply, or up: ${next}`];
     }
     if (pausedAt === undefined) return [line];
     return [
