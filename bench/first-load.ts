@@ -1,11 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { createLogger } from '#runtime/log.ts';
+import { localAddresses } from '../cli/local-environment.ts';
+import { resyncOne } from '../cli/resync/resync-tables.ts';
+import { loadCatalog } from '../pipeline/catalog/load-catalog.ts';
+import { createTurn } from '../pipeline/resync/turn.ts';
+import { createKafka } from '../pipeline/source/kafka-client.ts';
 import { BACKLOG_TABLE } from './drain.ts';
+import { median } from './quantiles.ts';
 import { startBenchStack, type BenchStack } from './bench-stack.ts';
 
-/** How a table's rows came into an empty warehouse. */
+/** How a table's rows came into an empty warehouse; by a resync, how they were compared with all of them. */
 export interface FirstLoadResult {
-  readonly who: 'copy' | 'snapshot' | 'MaterializedPostgreSQL';
+  readonly who: 'copy' | 'snapshot' | 'MaterializedPostgreSQL' | 'resync';
   readonly rows: number;
   /** From the order to begin to the last row that a query sees. */
   readonly seconds: number;
@@ -19,7 +26,8 @@ const ROWS_AT_ONCE = 50_000;
 
 /**
  * Loads one table as Tributary copies it, as Debezium's snapshot brings it through Kafka and the
- * pipeline, and as ClickHouse's MaterializedPostgreSQL does, one after the other in each round.
+ * pipeline, and as ClickHouse's MaterializedPostgreSQL does, one after the other in each round; and loads
+ * it anew while it is there.
  */
 export async function measureFirstLoads(
   rows: number,
@@ -50,6 +58,7 @@ export async function measureFirstLoads(
         const connecting = bench.connect(name);
         await measure(way, () => untilCounted(bench, `current.${name}__${TABLE}`, rows));
         await connecting;
+        if (way === 'copy') await measure('resync', () => resync(bench, name));
         await bench.disconnect(name);
       }
       await measure('MaterializedPostgreSQL', () => withEngine(bench, client, rows));
@@ -58,6 +67,19 @@ export async function measureFirstLoads(
   } finally {
     await client.end();
   }
+}
+
+/** Medians of the rounds, and how many times each of the others a copy's is. */
+export function summarizeFirstLoads(results: readonly FirstLoadResult[]): string {
+  const pace = (who: FirstLoadResult['who']) =>
+    median(results.filter((result) => result.who === who).map((result) => result.rowsPerSecond));
+  const copied = pace('copy');
+  return [
+    `  medians: copy ${copied.toFixed(0)}, resync ${pace('resync').toFixed(0)} rows/s`,
+    ...(['snapshot', 'MaterializedPostgreSQL'] as const).map(
+      (who) => `copy is ${(copied / pace(who)).toFixed(2)} x ${who} (${pace(who).toFixed(0)})`,
+    ),
+  ].join('; ');
 }
 
 async function fill(client: pg.Client, rows: number): Promise<void> {
@@ -89,6 +111,31 @@ async function withEngine(bench: BenchStack, client: pg.Client, rows: number): P
   } finally {
     await bench.warehouse.command({ query: 'DROP DATABASE peer SYNC' });
   }
+}
+
+async function resync({ warehouse, settings, databaseUrl }: BenchStack, name: string) {
+  const { sources } = await loadCatalog(settings.catalogPath, { BENCH_URL: databaseUrl });
+  const source = sources.find((other) => other.name === name);
+  if (source === undefined) throw new Error(`no source ${name}`);
+  const { written, removed } = await resyncOne(
+    source,
+    { schema: 'public', table: TABLE },
+    'measured',
+    {
+      warehouse,
+      kafka: createKafka({
+        clientId: 'bench-resync',
+        brokers: (localAddresses(settings)['KAFKA_BROKERS'] ?? '').split(','),
+        log: createLogger('bench', 'silent'),
+      }),
+      groupId: 'tributary',
+      deadlineMs: DEADLINE_MS,
+      turn: createTurn(),
+      signal: new AbortController().signal,
+    },
+  );
+  if (written + removed > 0)
+    throw new Error(`${written} rows of ${name} were not as they should be`);
 }
 
 async function untilCounted(bench: BenchStack, table: string, rows: number): Promise<void> {

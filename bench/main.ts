@@ -11,7 +11,7 @@ import {
   writeBacklog,
   type DrainResult,
 } from './drain.ts';
-import { measureFirstLoads, type FirstLoadResult } from './first-load.ts';
+import { measureFirstLoads, summarizeFirstLoads, type FirstLoadResult } from './first-load.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
 import { measureMarts, type MartsResult } from './marts.ts';
 import { median } from './quantiles.ts';
@@ -91,6 +91,7 @@ if (wants('first-load')) {
       `  ${result.who.padEnd(22)}  ${result.rowsPerSecond.toFixed(0).padStart(7)} rows/s  ${result.seconds.toFixed(1)} s`,
     ),
   );
+  console.log(summarizeFirstLoads(firstLoads));
 }
 let marts: MartsResult | undefined;
 if (wants('marts')) {

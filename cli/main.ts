@@ -7,6 +7,7 @@ import { connectorsCommand } from './commands/connectors.ts';
 import { deadLettersCommand } from './commands/dead-letters.ts';
 import { driftCommand } from './commands/drift.ts';
 import { eraseCommand } from './commands/erase.ts';
+import { firstLoadCommand } from './commands/first-load.ts';
 import { resyncCommand } from './commands/resync.ts';
 import { statusCommand } from './commands/status.ts';
 import { trafficCommand } from './commands/traffic.ts';
@@ -65,6 +66,7 @@ async function main(): Promise<number> {
   program.addCommand(auditCommand());
   program.addCommand(trafficCommand(stop));
   program.addCommand(resyncCommand(stop));
+  program.addCommand(firstLoadCommand());
   program.addCommand(connectorsCommand());
   program.addCommand(deadLettersCommand());
   program.addCommand(driftCommand(stop));

@@ -22,8 +22,9 @@ import { withDatabase } from '../../connectors/source-connection.ts';
 import { findSource, type Catalog, type Source } from '../../pipeline/catalog/catalog.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
-import { loadSources, wantsCopies } from '../first-load/load-sources.ts';
+import { loadSources } from '../first-load/load-sources.ts';
 import { showProgress } from '../first-load/progress-line.ts';
+import { sourcesToCopy } from '../first-load/sources-to-copy.ts';
 import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
 const settings = z.object({
@@ -55,7 +56,7 @@ export function connectorsCommand(): Command {
     .addHelpText(
       'after',
       '\nEnvironment:\n  CONNECT_URL  Kafka Connect (default http://127.0.0.1:18083)\n' +
-        '  and the variables that the catalog names; for sources with `first_load: copy` also\n' +
+        '  and the variables that the catalog names; where a new source is copied also\n' +
         '  KAFKA_BROKERS, CLICKHOUSE_URL, CLICKHOUSE_USER, CLICKHOUSE_PASSWORD\n' +
         '\nExit codes: 0 as it should be, 1 it differs or failed, 2 called or configured wrongly',
     );
@@ -87,8 +88,10 @@ export function connectorsCommand(): Command {
           );
         }
         const desired = await desiredConnectors(catalog);
-        if (wantsCopies(catalog))
-          await copyNewSources(reports, desired, { catalog, client, signal });
+        const sources = await sourcesToCopy(catalog.sources, reports, await client.list(signal));
+        if (sources.length > 0) {
+          await copySources(sources, reports, desired, { catalog, client, signal });
+        }
         const steps = await applyConnectors({
           client,
           desired,
@@ -197,7 +200,8 @@ export function connectorsCommand(): Command {
 }
 
 /** Needs broker and warehouse, which `apply` otherwise does not. */
-async function copyNewSources(
+async function copySources(
+  sources: readonly Source[],
   reports: readonly PreflightReport[],
   desired: readonly ConnectorConfig[],
   { catalog, client, signal }: Pick<Context, 'catalog' | 'client' | 'signal'>,
@@ -205,7 +209,7 @@ async function copyNewSources(
   const config = loadConfig(pipelineSettings, process.env);
   const warehouse = connectConfiguredWarehouse(config, 'tributary-first-load');
   try {
-    await loadSources(reports, desired, {
+    await loadSources(sources, reports, desired, {
       catalog,
       connect: client,
       warehouse,

@@ -7,6 +7,7 @@ import { findSource, type Catalog, type Source } from '../../pipeline/catalog/ca
 import type { TableName } from '../../pipeline/catalog/table-pattern.ts';
 import { openRequests } from '../../pipeline/resync/request-resync.ts';
 import type { ResyncResult } from '../../pipeline/resync/resync-table.ts';
+import { createTurn } from '../../pipeline/resync/turn.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
@@ -64,6 +65,7 @@ export function resyncCommand(signal: AbortSignal): Command {
         }),
         groupId: config.kafkaGroupId,
         deadlineMs: options.deadline * 1_000,
+        turn: createTurn(),
         signal,
       };
       try {

@@ -7,7 +7,10 @@ import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
+import { createLoadLedger } from '../../pipeline/first-load/load-ledger.ts';
+import { readPauses } from '../../pipeline/resync/copy-pauses.ts';
 import { readDriftStatus } from '../../pipeline/drift/drift-status.ts';
+import { describeLoads } from '../first-load/describe-loads.ts';
 import { describeDriftStatus, isDriftFree } from '../status/describe-drift-status.ts';
 import { describeStatus, isWell } from '../status/describe-status.ts';
 import { gatherStatus, known } from '../status/gather-status.ts';
@@ -52,12 +55,24 @@ export function statusCommand(): Command {
       });
       const rules = catalog.drift.map(({ name }) => name);
       const drift = await known(() => readDriftStatus(warehouse, rules));
-      await warehouse.close();
       const now = Date.now();
+      const loads = await known(async () =>
+        describeLoads(
+          await createLoadLedger(warehouse).underWay(),
+          await readPauses(warehouse),
+          now,
+        ),
+      );
+      await warehouse.close();
       const paint = pc.isColorSupported
         ? { good: pc.green, bad: pc.red }
         : { good: String, bad: String };
-      const text = [describeStatus(statuses, paint), describeDriftStatus(drift, now)];
+      const text = [
+        describeStatus(statuses, paint),
+        // What keeps them from being known is said with every source.
+        ...('value' in loads ? loads.value : []),
+        describeDriftStatus(drift, now),
+      ];
       const asText = (_key: string, value: unknown) =>
         typeof value === 'bigint' ? value.toString() : value;
       process.stdout.write(

@@ -28,8 +28,10 @@ const RULES = `
 const SOURCES = {
   // One database captured twice: what is copied has to be what Debezium brings.
   busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: copy${RULES}`,
-  plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox${RULES}`,
-  killed: 'url: ${KILLED_URL}\n    tables: [public.*]\n    first_load: copy',
+  plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: snapshot${RULES}`,
+  // Large enough to be copied without a word.
+  killed: 'url: ${KILLED_URL}\n    tables: [public.*]',
+  // Too small: without the word Debezium would do it.
   posted:
     'url: ${POSTED_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy',
   beyond: 'url: ${BEYOND_URL}\n    tables: [public.*]\n    first_load: copy',
@@ -114,6 +116,13 @@ function command(name: SourceName, ...args: string[]): RunningCli {
 
 async function apply(name: SourceName): Promise<string> {
   const cli = command(name, 'connectors', 'apply');
+  expect(await cli.exit(), cli.output).toBe(0);
+  return cli.output;
+}
+
+/** What a command says that needs no catalog, or names it. */
+async function said(...args: string[]): Promise<string> {
+  const cli = new RunningCli(args, env);
   expect(await cli.exit(), cli.output).toBe(0);
   return cli.output;
 }
@@ -257,7 +266,7 @@ test('a source is copied while it is written to: every change wins, and columns,
   expect(await query("SELECT name FROM system.tables WHERE name LIKE 'first load %'")).toEqual([]);
 });
 
-test('a load that is killed while it copies begins anew, one that is killed behind that goes on', async () => {
+test('a large source is copied by itself; a load that is killed while it copies begins anew, also one that was paused, and one that is killed behind that goes on', async () => {
   // Enough to be killed in the middle.
   const database = await prepare('killed', items(60_000));
   const writer = write(database);
@@ -266,10 +275,15 @@ test('a load that is killed while it copies begins anew, one that is killed behi
     return rows.length > 0;
   });
   expect(await stateOf('killed')).toBe('copying');
-  await killWhen(
-    command('killed', 'connectors', 'apply'),
-    async () => (await stateOf('killed')) === 'copied',
+  expect(await said('first-load', 'pause', 'killed', '--config', join(folder, 'killed.yaml'))).toBe(
+    'killed: paused\n',
   );
+  const paused = command('killed', 'connectors', 'apply');
+  await expect
+    .poll(() => said('first-load', 'status'), { timeout: 60_000 })
+    .toMatch(/^killed .* 0 of [1-9][\d,]+ rows, 0 of 1 tables .* paused for \d+ s/);
+  await said('first-load', 'resume', 'killed', '--config', join(folder, 'killed.yaml'));
+  await killWhen(paused, async () => (await stateOf('killed')) === 'copied');
   const slot = async () =>
     (await query("SELECT slot_lsn FROM ops.first_loads FINAL WHERE source = 'killed'")).flat();
   const copiedAt = await slot();

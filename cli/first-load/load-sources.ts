@@ -34,33 +34,30 @@ export interface LoadTools {
   readonly onProgress: (progress: LoadProgress) => void;
 }
 
-/** Whether any source of a catalog wants its rows copied when it is new. */
-export function wantsCopies({ sources }: Catalog): boolean {
-  return sources.some(({ firstLoad }) => firstLoad === 'copy');
-}
-
 /**
- * Copies the rows of sources that are new and want it so, one source after the other, and starts
+ * Copies the rows of those sources that are new, one source after the other, and starts
  * their connectors behind the copy. What is left to a connector's own snapshot is said with the
  * reason.
  *
+ * @param sources - those that {@link sourcesToCopy} names
  * @param reports - of preflight, without errors
  * @param desired - connectors as they should be
  * @throws TributaryError, see `firstLoad` and `startBehindCopy`
  */
 export async function loadSources(
+  sources: readonly Source[],
   reports: readonly PreflightReport[],
   desired: readonly ConnectorConfig[],
   tools: LoadTools,
 ): Promise<void> {
-  const { catalog, connect, warehouse, say, signal } = tools;
-  if (!wantsCopies(catalog)) return;
+  const { connect, warehouse, say, signal } = tools;
+  if (sources.length === 0) return;
   const log = createLogger('first-load', 'silent');
   // The pipeline may not have run yet.
   await migrate(warehouse, { log, signal }).catch((error: unknown) => {
     throw sinkError(error, 'migrating the warehouse');
   });
-  for (const source of catalog.sources.filter(({ firstLoad }) => firstLoad === 'copy')) {
+  for (const source of sources) {
     const names = captureNames(source.name);
     const connector = desired.find(({ name }) => name === names.connector);
     const report = reports.find((other) => other.source === source.name);

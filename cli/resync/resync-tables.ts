@@ -2,6 +2,7 @@ import { withDatabase } from '../../connectors/source-connection.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
 import { isCaptured, type TableName } from '../../pipeline/catalog/table-pattern.ts';
 import { createLedger } from '../../pipeline/resync/ledger.ts';
+import type { Turn } from '../../pipeline/resync/turn.ts';
 import { resyncTable, type ResyncResult } from '../../pipeline/resync/resync-table.ts';
 import { createClickHouseSink } from '../../pipeline/sink/clickhouse-sink.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
@@ -19,6 +20,7 @@ export interface ResyncTools {
   readonly groupId: string;
   /** How long the warehouse may take to catch up with the copy, in milliseconds. */
   readonly deadlineMs: number;
+  readonly turn: Turn;
   readonly signal: AbortSignal;
 }
 
@@ -48,7 +50,7 @@ export async function resyncOne(
   reason: string,
   tools: ResyncTools,
 ): Promise<ResyncResult> {
-  const { warehouse, kafka, groupId, deadlineMs, signal } = tools;
+  const { warehouse, kafka, groupId, deadlineMs, turn, signal } = tools;
   const topic = tableTopic(source.name, schema, table);
   return withDatabase(source.name, source.url, async (database) =>
     resyncTable(
@@ -72,6 +74,7 @@ export async function resyncOne(
           if (behind > 0n) throw tooLate(source, `${behind} records of ${topic} are missing`);
           return ends;
         },
+        turn,
         signal,
       },
     ),

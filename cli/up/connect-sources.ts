@@ -9,6 +9,7 @@ import { errorsOf, preflight } from '../../connectors/preflight.ts';
 import { provision } from '../../connectors/provision.ts';
 import { writeSourceSecrets } from '../../local/secrets.ts';
 import { loadSources, type LoadTools } from '../first-load/load-sources.ts';
+import { sourcesToCopy } from '../first-load/sources-to-copy.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
 
 const DEADLINE_MS = 120_000;
@@ -52,7 +53,13 @@ export async function connectSources(options: {
   }
   const desired = await desiredConnectors(catalog);
   if (firstLoad !== undefined) {
-    await loadSources(reports, desired, { ...firstLoad, catalog, connect: client, signal });
+    const sources = await sourcesToCopy(catalog.sources, reports, live);
+    await loadSources(sources, reports, desired, {
+      ...firstLoad,
+      catalog,
+      connect: client,
+      signal,
+    });
   }
   await applyConnectors({
     client,

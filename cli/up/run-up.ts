@@ -16,6 +16,7 @@ import {
   shopSourceUrls,
 } from '../local-environment.ts';
 import { showProgress } from '../first-load/progress-line.ts';
+import { createTurn } from '../../pipeline/resync/turn.ts';
 import { serveRequests } from '../resync/serve-requests.ts';
 import { describeAgreement, describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
@@ -129,6 +130,7 @@ export async function runUp(options: UpOptions): Promise<void> {
         kafka,
         groupId: 'tributary',
         deadlineMs: RESYNC_DEADLINE_MS,
+        turn: createTurn(),
         signal: watched,
       },
       (text) => line.say(text),

@@ -81,10 +81,21 @@ const sourceEntry = z.strictObject({
     .optional()
     .meta({
       description:
-        'How the rows come that are there when the source is new: `snapshot` (the default) leaves them ' +
-        'to Debezium; `copy` reads them straight into the warehouse, at many times the speed. Where a ' +
-        'copy cannot do it, Debezium does, and it is said why.',
+        'How the rows come that are there when the source is new: `copy` reads them straight into the ' +
+        'warehouse, `snapshot` leaves them to Debezium, which begins sooner and takes many times as ' +
+        'long. Without either they are copied when there are 32 MB of them or more. Where a copy ' +
+        'cannot do it, Debezium does, and it is said why.',
       examples: ['copy'],
+    }),
+  copy_rows_per_second: z
+    .int()
+    .positive()
+    .optional()
+    .meta({
+      description:
+        'How many rows a second a first load or a resync may read from this database; without it as ' +
+        'fast as two connections go.',
+      examples: [20_000],
     }),
   text_columns: z
     .array(
@@ -217,8 +228,10 @@ export interface Source extends ColumnRules {
   readonly outbox: TablePattern | undefined;
   /** Types of its events whose topics keep the newest of each key alone, so that one can be erased. */
   readonly erasableEvents: readonly string[];
-  /** Who reads the rows that are there when the source is new. */
-  readonly firstLoad: 'snapshot' | 'copy';
+  /** How the rows come that are there when the source is new: see pipeline/docs/first-load.md. */
+  readonly firstLoad: 'snapshot' | 'copy' | 'by size';
+  /** What first loads and resyncs may read of it; undefined: as much as they can. */
+  readonly copyRowsPerSecond: number | undefined;
   /** By `schema.table` names at the source by published names. */
   readonly renames: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** By `schema.table` the columns of the index that is its replica identity. */

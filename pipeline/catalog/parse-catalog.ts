@@ -149,7 +149,11 @@ export function parseCatalog(text: string, path: string, env: Environment): Cata
       exclude: outbox === undefined ? exclude : [...exclude, outbox],
       outbox,
       erasableEvents: (typeof name === 'string' ? erasable.get(name) : undefined) ?? [],
-      firstLoad: entry['first_load'] === 'copy' ? 'copy' : 'snapshot',
+      firstLoad: firstLoadOf(entry['first_load']),
+      copyRowsPerSecond:
+        typeof entry['copy_rows_per_second'] === 'number'
+          ? entry['copy_rows_per_second']
+          : undefined,
       textColumns,
       renames: renamesOf(entry['renames']),
       keys: keysOf(entry['keys']),
@@ -263,4 +267,8 @@ function offsetOfKey(document: Document, path: Path, key: string): number {
 function rangeOf(node: unknown): number | undefined {
   const range = z.object({ range: z.tuple([z.number()], z.number()) }).safeParse(node);
   return range.data?.range[0];
+}
+
+function firstLoadOf(word: unknown): Source['firstLoad'] {
+  return word === 'copy' || word === 'snapshot' ? word : 'by size';
 }

@@ -7,8 +7,10 @@ import type { Epoch } from '../change/version.ts';
 import type { ColumnNames } from '../evolution/column-names.ts';
 import { copyText, maskedText, typeOf } from '../resync/copy-text.ts';
 import { hashFields } from '../resync/hash-fields.ts';
-import { copyPieces, countRows } from '../resync/source-copy.ts';
+import { createPace } from '../resync/copy-pace.ts';
+import { copyShares, type CopyShare } from '../resync/copy-shares.ts';
 import { planFromSource } from '../resync/source-plan.ts';
+import { planReads } from '../resync/table-reads.ts';
 import type { Sink } from '../sink/sink.ts';
 import { currentType } from '../sink/table-ddl.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
@@ -16,7 +18,6 @@ import { sourceColumns, type SourceColumn } from '../verify/table-shape.ts';
 import type { TableProgress } from './load-ledger.ts';
 import { LoadStorage } from './load-storage.ts';
 import { loadFailed, relationOf, type SourceSnapshot } from './source-snapshot.ts';
-import { inShare, sharesOf, type Share } from './table-shares.ts';
 
 /** A table to copy, and the epoch its rows get. */
 export interface LoadTable extends TableName {
@@ -30,15 +31,13 @@ export interface CopyParts {
   readonly columnNames: ColumnNames;
   /** Name of the source's publication. */
   readonly publication: string;
+  /** Asked between two reads. */
+  readonly isPaused: () => boolean;
   readonly signal: AbortSignal;
   /** Told of every piece that is stored; tables in the order in which they were given. */
   readonly onProgress: (tables: readonly TableProgress[]) => void;
 }
 
-/** Connections that read, of one source. */
-const READERS = 2;
-/** Blocks of a table that one connection reads in one go: 256 MB. */
-const BLOCKS_PER_SHARE = 32_768;
 /** What tells the schema history that the source's catalog was read instead of a schema. */
 const NO_SCHEMA_ID = 0;
 
@@ -57,92 +56,67 @@ export async function copyTables(
   tables: readonly LoadTable[],
   parts: CopyParts,
 ): Promise<TableProgress[]> {
-  const { signal } = parts;
+  const { isPaused, signal } = parts;
   const planner = snapshot.first;
   const progress: TableProgress[] = [];
-  const jobs: Job[] = [];
+  const shares: (CopyShare & { readonly index: number })[] = [];
   const storages: LoadStorage[] = [];
   try {
     for (const [index, table] of tables.entries()) {
       signal.throwIfAborted();
-      const size = await sizeOf(planner, table);
-      const copy = await planCopy(source, table, size, { snapshot, planner, ...parts });
-      storages.push(copy.storage);
-      const shares = sharesOf(size.isPartitioned ? 0 : size.blocks, BLOCKS_PER_SHARE);
-      progress.push({
-        schema: table.schema,
-        table: table.table,
-        rowsExpected: size.rows,
-        rowsCopied: 0,
-        isDone: false,
+      const { storage, relation, texts, mask } = await planCopy(source, table, {
+        snapshot,
+        planner,
+        ...parts,
       });
-      jobs.push(...shares.map((share) => ({ ...copy, index, share })));
+      storages.push(storage);
+      const { rowsExpected, selects } = await planReads(planner, relation, texts);
+      const { schema, table: name } = table;
+      progress.push({ schema, table: name, rowsExpected, rowsCopied: 0, isDone: false });
+      const store = (piece: Buffer) => storage.insert(mask(piece));
+      shares.push(...selects.map((select) => ({ select, store, index })));
     }
   } catch (error) {
     throw loadFailed(source.name, 'planning the copy', error);
   }
-  const left = new Map(
-    tables.map((_, index) => [index, jobs.filter((job) => job.index === index).length]),
-  );
-  const advance = (index: number, rows: number, shareIsDone: boolean) => {
-    const before = progress[index];
-    if (before === undefined) return;
-    const open = (left.get(index) ?? 0) - (shareIsDone ? 1 : 0);
-    left.set(index, open);
-    progress[index] = { ...before, rowsCopied: before.rowsCopied + rows, isDone: open === 0 };
-    parts.onProgress(progress);
-  };
+  const left = tables.map((_, place) => shares.filter(({ index }) => index === place).length);
   parts.onProgress(progress);
-  const queue = [...jobs];
-  const failed = new AbortController();
-  const work = async (reader: pg.Client) => {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      try {
-        for await (const piece of copyPieces(reader, job.select(job.share))) {
-          signal.throwIfAborted();
-          failed.signal.throwIfAborted();
-          await job.storage.insert(job.mask(piece));
-          advance(job.index, countRows(piece), false);
-        }
-      } catch (error) {
-        failed.abort(error);
-        signal.throwIfAborted();
-        const { schema, table } = tables[job.index] ?? { schema: '', table: '' };
-        throw loadFailed(source.name, `copying ${schema}.${table}`, error);
-      }
-      advance(job.index, 0, true);
-    }
-  };
-  const readers = [planner];
-  try {
-    while (readers.length < Math.min(READERS, jobs.length))
-      readers.push(await snapshot.openReader());
-  } catch (error) {
-    throw loadFailed(source.name, 'opening a second connection', error);
-  }
-  const outcomes = await Promise.allSettled(readers.map(work));
-  const bad = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (bad !== undefined) throw bad.reason;
+  await copyShares(snapshot, shares, {
+    pace: createPace(source.copyRowsPerSecond, isPaused),
+    signal,
+    onStored: ({ index }, rows, isDone) => {
+      const before = progress[index];
+      if (before === undefined) return;
+      const open = (left[index] ?? 0) - (isDone ? 1 : 0);
+      left[index] = open;
+      progress[index] = { ...before, rowsCopied: before.rowsCopied + rows, isDone: open === 0 };
+      parts.onProgress(progress);
+    },
+    explain: ({ index }, error) => {
+      const { schema, table } = tables[index] ?? { schema: '', table: '' };
+      return loadFailed(source.name, `copying ${schema}.${table}`, error);
+    },
+  });
   for (const storage of storages) await storage.close();
   return progress;
 }
 
-interface Job {
-  /** Place of the table among those that were given. */
-  readonly index: number;
-  readonly share: Share;
-  readonly select: (share: Share) => string;
+/** Where a table's rows come from and go to. */
+interface TableCopy {
+  readonly storage: LoadStorage;
+  /** Quoted name at the source. */
+  readonly relation: string;
+  /** What Postgres has to print of each column. */
+  readonly texts: readonly string[];
   /** Hashes what is to be hashed in a piece of tab-separated values. */
   readonly mask: (piece: Buffer) => Buffer;
-  readonly storage: LoadStorage;
 }
 
 async function planCopy(
   source: Source,
   { schema, table, epoch }: LoadTable,
-  { isPartitioned }: TableSize,
   parts: CopyParts & { readonly snapshot: SourceSnapshot; readonly planner: pg.Client },
-): Promise<Pick<Job, 'storage' | 'select' | 'mask'>> {
+): Promise<TableCopy> {
   const { warehouse, sink, columnNames, publication, snapshot, planner } = parts;
   const name = { source: source.name, schema, table };
   const rules = tableRules(source, { schema, table });
@@ -157,12 +131,11 @@ async function planCopy(
   const storage = new LoadStorage(warehouse, plan);
   await storage.open(epoch, snapshot.readAt);
   const copied = copiedColumns(plan, columns, (column) => rules.maskOf(column));
-  const only = isPartitioned ? '' : 'ONLY ';
   const isHashed = copied.map((column) => column.isHashed);
   return {
     storage,
-    select: (share) =>
-      `SELECT ${copied.map(({ text }) => text).join(', ')} FROM ${only}${relationOf({ schema, table })} WHERE ${inShare(share)}`,
+    relation: relationOf({ schema, table }),
+    texts: copied.map(({ text }) => text),
     mask: isHashed.includes(true)
       ? (piece) => hashFields(piece, isHashed, rules.hash)
       : (piece) => piece,
@@ -210,26 +183,4 @@ async function streamedColumns(
   ]);
   const left = new Set(rows.map(({ name }) => name));
   return columns.filter(({ name }) => !left.has(name));
-}
-
-/** What is known of a table's size before it is read. */
-interface TableSize {
-  readonly rows: number;
-  readonly blocks: number;
-  /** Whether its rows are in partitions, which the capture role need not be able to read alone. */
-  readonly isPartitioned: boolean;
-}
-
-const SIZE = `
-  SELECT t.relkind = 'p' AS "isPartitioned",
-         (pg_relation_size(t.oid) / current_setting('block_size')::int)::float8 AS blocks,
-         CASE WHEN t.relkind = 'p'
-              THEN (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_partition_tree(t.oid) p
-                    JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf)
-              ELSE greatest(t.reltuples, 0) END::float8 AS rows
-  FROM pg_class t WHERE t.oid = to_regclass($1)`;
-
-async function sizeOf(planner: pg.Client, table: TableName): Promise<TableSize> {
-  const { rows } = await planner.query<TableSize>(SIZE, [relationOf(table)]);
-  return rows[0] ?? { rows: 0, blocks: 0, isPartitioned: true };
 }

@@ -10,6 +10,7 @@ import type { ColumnNames } from '../evolution/column-names.ts';
 import { readPublishedTables } from '../evolution/table-facts.ts';
 import { rememberTables } from '../evolution/table-memory.ts';
 import { reviewTables } from '../evolution/table-news.ts';
+import { watchPauses } from '../resync/copy-pauses.ts';
 import type { ResyncLedger } from '../resync/ledger.ts';
 import type { Sink } from '../sink/sink.ts';
 import { relationName } from '../transform/table-plan.ts';
@@ -189,6 +190,7 @@ async function copyAll(
     source.name,
     tables.map((table) => ({ ...table, rowsExpected: 0, rowsCopied: 0, isDone: false })),
   );
+  using pauses = await watchPauses(parts.warehouse, source.name);
   const timer = setInterval(report, WRITE_MS);
   try {
     const copied = await copyTables(source, snapshot, tables, {
@@ -196,6 +198,7 @@ async function copyAll(
       sink: parts.sink,
       columnNames: parts.columnNames,
       publication: target.publication,
+      isPaused: pauses.isPaused,
       signal: parts.signal,
       onProgress: (now) => (progress = [...now]),
     });

@@ -35,6 +35,13 @@ export interface TableProgress extends TableName {
   readonly isDone: boolean;
 }
 
+/** A first load that has not come to its end. */
+export interface LoadStatus extends FirstLoad {
+  readonly tables: readonly TableProgress[];
+  /** When whoever works on it wrote something down last, in milliseconds since 1970. */
+  readonly heardAt: number;
+}
+
 /**
  * What is known of first loads, in ClickHouse's database `ops`.
  *
@@ -46,12 +53,14 @@ export interface LoadLedger {
   /** Tables of the last load of a source. */
   tables(source: string): Promise<TableProgress[]>;
   writeTables(source: string, tables: readonly TableProgress[]): Promise<void>;
+  /** Loads that are not done, by source. */
+  underWay(): Promise<LoadStatus[]>;
   /** Whether the warehouse holds any table of a source. */
   hasTables(source: string): Promise<boolean>;
 }
 
 export function createLoadLedger(client: ClickHouseClient): LoadLedger {
-  async function select<T>(query: string, source: string): Promise<T[]> {
+  async function select<T>(query: string, source?: string): Promise<T[]> {
     try {
       const result = await client.query({
         query,
@@ -60,7 +69,10 @@ export function createLoadLedger(client: ClickHouseClient): LoadLedger {
       });
       return await result.json<T>();
     } catch (error) {
-      throw sinkError(error, `reading the first load of ${source}`);
+      throw sinkError(
+        error,
+        `reading the first load${source === undefined ? 's' : ` of ${source}`}`,
+      );
     }
   }
 
@@ -72,7 +84,7 @@ export function createLoadLedger(client: ClickHouseClient): LoadLedger {
     }
   }
 
-  return {
+  const ledger: LoadLedger = {
     async read(source) {
       const [row] = await select<Omit<FirstLoad, 'startedAt'> & { startedAt: string }>(
         `SELECT source, state, slot_lsn AS "slotLsn", read_at AS "readAt", reason,
@@ -138,6 +150,22 @@ export function createLoadLedger(client: ClickHouseClient): LoadLedger {
       );
     },
 
+    async underWay() {
+      const loads = await select<{ source: string; heardAt: string }>(
+        `SELECT source, toString(toUnixTimestamp64Milli(greatest(l.updated_at, t.updated_at))) AS "heardAt"
+         FROM (SELECT * FROM ops.first_loads FINAL WHERE state IN ('copying', 'copied')) AS l
+         LEFT JOIN (SELECT source, max(updated_at) AS updated_at FROM ops.first_load_tables GROUP BY source) AS t
+         USING (source) ORDER BY source`,
+      );
+      return Promise.all(
+        loads.map(async ({ source, heardAt }) => {
+          const [load, tables] = await Promise.all([ledger.read(source), ledger.tables(source)]);
+          if (load === undefined) throw new Error('a load that was there is not');
+          return { ...load, tables, heardAt: Number(heardAt) };
+        }),
+      );
+    },
+
     async hasTables(source) {
       const rows = await select(
         `SELECT 1 FROM system.tables
@@ -147,4 +175,5 @@ export function createLoadLedger(client: ClickHouseClient): LoadLedger {
       return rows.length > 0;
     },
   };
+  return ledger;
 }

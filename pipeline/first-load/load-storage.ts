@@ -1,19 +1,11 @@
-import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { firstVersion, type Epoch } from '../change/version.ts';
+import { insertCopied } from '../resync/copied-rows.ts';
 import { NO_PARTITION } from '../resync/staged-copy.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
 import { CHANGES, CURRENT, currentType, HISTORY } from '../sink/table-ddl.ts';
 import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-plan.ts';
-
-const INSERT_SETTINGS = {
-  date_time_input_format: 'basic',
-  precise_float_parsing: 1,
-  async_insert: 0,
-  // Both tables at the same time.
-  parallel_view_processing: 1,
-} as const;
 
 /**
  * Where the copied rows of a table go in: a table that keeps nothing, and two views of it that put
@@ -71,14 +63,9 @@ export class LoadStorage {
 
   /** @param rows - tab-separated values of the plan's columns, whole rows */
   async insert(rows: Buffer): Promise<void> {
-    const names = this.#plan.columns.map(({ stored }) => quoteName(stored));
+    const names = this.#plan.columns.map(({ stored }) => stored);
     try {
-      const { stream } = await this.#client.exec({
-        query: `INSERT INTO ${this.#inlet} (${names.join(', ')}) FORMAT TabSeparated`,
-        values: Readable.from([rows], { objectMode: false }),
-        clickhouse_settings: INSERT_SETTINGS,
-      });
-      stream.resume();
+      await insertCopied(this.#client, this.#inlet, names, rows);
     } catch (error) {
       throw sinkError(error, `storing copied rows of ${this.#storage}`);
     }

@@ -15,12 +15,17 @@ import { quoteName } from '../sink/identifier.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
 import { sourceColumns } from '../verify/table-shape.ts';
+import { createPace } from './copy-pace.ts';
+import { watchPauses } from './copy-pauses.ts';
+import { copyShares } from './copy-shares.ts';
 import { copyText, maskedText, typeOf } from './copy-text.ts';
 import { hashFields } from './hash-fields.ts';
 import type { Resync, ResyncLedger } from './ledger.ts';
 import { planFromSource } from './source-plan.ts';
-import { countRows, openSourceCopy, readStorageId, type SourceCopy } from './source-copy.ts';
+import { copyFailed, openSourceCopy, readStorageId, type SourceCopy } from './source-copy.ts';
 import { StagedCopy, type Corrections } from './staged-copy.ts';
+import { planReads } from './table-reads.ts';
+import type { Turn } from './turn.ts';
 
 /** A table to load anew. */
 export interface ResyncTarget {
@@ -51,6 +56,8 @@ export interface ResyncParts {
    * @returns the ends of the partitions that were waited for
    */
   readonly catchUp: (lsn: string) => Promise<ReadonlyMap<number, Offset>>;
+  /** Taken while rows are copied: several tables would need several times the memory. */
+  readonly turn: Turn;
   readonly signal: AbortSignal;
 }
 
@@ -146,11 +153,22 @@ async function resyncOnce(
     await refuseAbandoned(target, resync, ledger);
     await staged.create();
     let rows = 0;
-    for await (const piece of copy.rows(plan.texts)) {
-      signal.throwIfAborted();
-      await staged.insert(plan.copied, plan.mask(piece));
-      rows += countRows(piece);
-    }
+    using pauses = await watchPauses(parts.warehouse, target.source.name);
+    const { selects } = await planReads(copy.first, plan.relation, plan.texts);
+    const store = (piece: Buffer) => staged.insert(plan.copied, plan.mask(piece));
+    const seen = copy;
+    await parts.turn(() =>
+      copyShares(
+        seen,
+        selects.map((select) => ({ select, store })),
+        {
+          pace: createPace(target.source.copyRowsPerSecond, pauses.isPaused),
+          signal,
+          onStored: (_, more) => (rows += more),
+          explain: (_, error) => copyFailed(target.source.name, 'its rows', error),
+        },
+      ),
+    );
     await copy.close();
     const until = await parts.catchUp(copy.lsn);
     await refuseAbandoned(target, resync, ledger);

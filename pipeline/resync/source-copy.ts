@@ -2,9 +2,11 @@ import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Secret } from '#runtime/config.ts';
 import { describeError, TributaryError } from '#runtime/errors.ts';
+import type { CopyPace } from './copy-pace.ts';
+import type { CopyReaders } from './copy-shares.ts';
 
-/** A table at its source, seen by one transaction that stays open until {@link close}. */
-export interface SourceCopy {
+/** A table at its source, seen by transactions that stay open until {@link close}. */
+export interface SourceCopy extends CopyReaders {
   /** `pg_current_snapshot()`: which transactions it sees. */
   readonly snapshot: string;
   /** When it was taken, by the source's clock, as ClickHouse reads it. */
@@ -13,18 +15,14 @@ export interface SourceCopy {
   readonly lsn: string;
   /** Changes with TRUNCATE and with whatever else rewrites the table. */
   readonly storageId: string;
-  /**
-   * The table's rows as tab-separated values, in pieces that end with a row.
-   *
-   * @param columns - SQL of each column
-   */
-  rows(columns: readonly string[]): AsyncIterable<Buffer>;
   /** Lets go of the table. Safe to call twice. */
   close(): Promise<void>;
 }
 
 /** Bytes of one piece, before the rest of its last row. */
-const PIECE_BYTES = 8 * 1024 * 1024;
+const PIECE_BYTES = 32 * 1024 * 1024;
+/** How long rows that come slowly are gathered, in milliseconds. */
+const PIECE_MS = 5_000;
 const NEWLINE = 0x0a;
 
 /** How values are printed; and a lock that is not to be had must not hold up the service. */
@@ -50,37 +48,28 @@ export async function openSourceCopy(
   url: Secret,
   relation: string,
 ): Promise<SourceCopy> {
-  const client = new pg.Client({
-    connectionString: url.reveal(),
-    application_name: 'tributary resync',
-    connectionTimeoutMillis: 10_000,
-  });
-  // A connection that breaks between two queries would otherwise end the process.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-  } catch (error) {
-    throw new TributaryError(
-      'SOURCE_UNAVAILABLE',
-      `source ${source}: its database does not answer: ${describeError(error)}`,
-      { cause: error },
-    );
-  }
-  try {
+  const clients: pg.Client[] = [];
+  const connect = async () => {
+    const client = await connectSource(source, url);
+    clients.push(client);
     await prepareSession(client);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    return client;
+  };
+  const close = async () => {
+    await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+  };
+  try {
+    const client = await connect();
     // Before the snapshot is taken: a TRUNCATE in between would not show in it.
     await client.query(`LOCK TABLE ${relation} IN ACCESS SHARE MODE`);
     const { rows } = await client.query<{
       snapshot: string;
       read_at: string;
       lsn: string;
-      is_partitioned: boolean;
     }>(
       `SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn,
-              to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS read_at,
-              (SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass($1)) AS is_partitioned`,
-      [relation],
+              to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS read_at`,
     );
     const [facts] = rows;
     if (facts === undefined) throw new Error('no snapshot');
@@ -90,19 +79,38 @@ export async function openSourceCopy(
       readAt: facts.read_at,
       lsn: facts.lsn,
       storageId,
-      rows: (columns) =>
-        named(
-          copyPieces(
-            client,
-            `SELECT ${columns.join(', ')} FROM ${facts.is_partitioned ? '' : 'ONLY '}${relation}`,
-          ),
-          source,
-        ),
-      close: () => client.end().catch(() => undefined),
+      first: client,
+      async openReader() {
+        const { rows } = await client.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
+        const reader = await connect();
+        await reader.query(`SET TRANSACTION SNAPSHOT ${pg.escapeLiteral(rows[0]?.id ?? '')}`);
+        return reader;
+      },
+      close,
     };
   } catch (error) {
-    await client.end().catch(() => undefined);
+    await close();
     throw copyFailed(source, relation, error);
+  }
+}
+
+async function connectSource(source: string, url: Secret): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: url.reveal(),
+    application_name: 'tributary resync',
+    connectionTimeoutMillis: 10_000,
+  });
+  // A connection that breaks between two queries would otherwise end the process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    throw new TributaryError(
+      'SOURCE_UNAVAILABLE',
+      `source ${source}: its database does not answer: ${describeError(error)}`,
+      { cause: error },
+    );
   }
 }
 
@@ -126,23 +134,32 @@ export async function readStorageId(
 }
 
 /**
- * What a query gives as tab-separated values, in pieces of some megabytes that end with a row.
+ * What a query gives as tab-separated values, in large pieces that end with a row: each becomes a part of
+ * a table, and many small ones would be merged many times.
  *
- * @throws whatever the server or the connection says
+ * @throws whatever the server or the connection says; the abort reason
  */
-export async function* copyPieces(client: pg.Client, select: string): AsyncGenerator<Buffer> {
+export async function* copyPieces(
+  client: pg.Client,
+  select: string,
+  { pace, signal }: { readonly pace: CopyPace; readonly signal: AbortSignal },
+): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
   let bytes = 0;
+  let begunAt = performance.now();
   const stream: AsyncIterable<Buffer> = client.query(copyTo(`COPY (${select}) TO STDOUT`));
   for await (const chunk of stream) {
+    signal.throwIfAborted();
+    await pace.pass(countRows(chunk), signal);
     parts.push(chunk);
     bytes += chunk.length;
-    if (bytes < PIECE_BYTES) continue;
+    if (bytes < PIECE_BYTES && performance.now() - begunAt < PIECE_MS) continue;
     const end = chunk.lastIndexOf(NEWLINE) + 1;
     if (end === 0) continue;
     yield Buffer.concat([...parts.slice(0, -1), chunk.subarray(0, end)]);
     parts = [chunk.subarray(end)];
     bytes = chunk.length - end;
+    begunAt = performance.now();
   }
   if (bytes > 0) yield Buffer.concat(parts);
 }
@@ -154,15 +171,8 @@ export function countRows(piece: Buffer): number {
   return rows;
 }
 
-async function* named(pieces: AsyncIterable<Buffer>, source: string): AsyncGenerator<Buffer> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    throw copyFailed(source, 'its rows', error);
-  }
-}
-
-function copyFailed(source: string, what: string, error: unknown): TributaryError {
+/** Names a failure at a source. Postgres's messages about reading and locking quote no values. */
+export function copyFailed(source: string, what: string, error: unknown): TributaryError {
   if (error instanceof TributaryError) return error;
   return new TributaryError(
     'RESYNC_FAILED',

@@ -1,10 +1,10 @@
-import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { firstVersion, type Epoch } from '../change/version.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
 import { CHANGES, CURRENT, type StoredColumn } from '../sink/table-ddl.ts';
 import { OWN_COLUMNS } from '../transform/table-plan.ts';
+import { insertCopied } from './copied-rows.ts';
 
 /** Place of rows that no record brought: a partition that Kafka never has. */
 export const NO_PARTITION = 4_294_967_295;
@@ -70,14 +70,9 @@ export class StagedCopy {
 
   /** @param names - names of the copied columns, in the order of the values */
   async insert(names: readonly string[], tabSeparated: Buffer): Promise<void> {
-    await this.#guard('storing a copy', async () => {
-      const { stream } = await this.#client.exec({
-        query: `INSERT INTO ${this.#staging} (${names.map(quoteName).join(', ')}) FORMAT TabSeparated`,
-        values: Readable.from([tabSeparated], { objectMode: false }),
-        clickhouse_settings: { date_time_input_format: 'basic', precise_float_parsing: 1 },
-      });
-      stream.resume();
-    });
+    await this.#guard('storing a copy', () =>
+      insertCopied(this.#client, this.#staging, names, tabSeparated),
+    );
   }
 
   async count(): Promise<number> {

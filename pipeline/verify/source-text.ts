@@ -14,6 +14,14 @@ const CAST_PRINTS_ALL: ReadonlySet<string> = new Set([
   'timestamptz',
 ]);
 
+/** Types whose text is not what their output function prints. */
+const RESPELLED: ReadonlySet<string> = new Set(['money', 'time', 'timetz', 'interval', 'hstore']);
+
+/** Whether COPY prints a value of a type by itself as {@link sourceText} does. */
+export function copyPrints(name: string): boolean {
+  return !RESPELLED.has(name);
+}
+
 /**
  * SQL of Postgres that gives the text by which the warehouse keeps a value of a type that is kept as
  * text: what comes through the connector and the pipeline. For a session with time zone UTC and
