@@ -18,12 +18,15 @@ export interface ChangeOrigin {
 
 /**
  * One change of one table, as the pipeline understands it. Columns are those after the change; of a
- * delete only the key's, all that Postgres tells for certain.
+ * delete only the key's, all that Postgres tells for certain. Where rows have no key, a delete has the
+ * whole row instead, and an update the row before it too.
  */
 export type ChangeEvent =
   | {
       readonly kind: 'snapshot' | 'insert' | 'update' | 'delete';
       readonly origin: ChangeOrigin;
       readonly columns: Columns;
+      /** Of an update of a table without a key the row that it replaced. */
+      readonly before?: Columns;
     }
   | { readonly kind: 'truncate'; readonly origin: ChangeOrigin };

@@ -36,8 +36,8 @@ export const ENVELOPE_FIELDS: ReadonlySet<string> = new Set(['op', 'before', 'af
  * Understands a decoded Debezium envelope.
  *
  * @param keyColumns - columns of the record's key; of a delete's `before` only these are real, the
- * rest are placeholders unless the table has REPLICA IDENTITY FULL
- * @throws TributaryError `ENVELOPE_UNEXPECTED`
+ * rest are placeholders unless the table has REPLICA IDENTITY FULL. None of a table without a key.
+ * @throws TributaryError `ENVELOPE_UNEXPECTED`; `KEY_MISSING` when there is neither key nor row before
  */
 export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]): ChangeEvent {
   const origin = originOf(envelope);
@@ -47,9 +47,13 @@ export function readEnvelope(envelope: Envelope, keyColumns: readonly string[]):
     case 'c':
       return { kind: 'insert', origin, columns: rowOf(envelope.after) };
     case 'u':
-      return { kind: 'update', origin, columns: rowOf(envelope.after) };
+      return keyColumns.length > 0
+        ? { kind: 'update', origin, columns: rowOf(envelope.after) }
+        : { kind: 'update', origin, columns: rowOf(envelope.after), before: wholeOf(envelope) };
     case 'd':
-      return { kind: 'delete', origin, columns: keyOf(envelope.before, keyColumns) };
+      return keyColumns.length > 0
+        ? { kind: 'delete', origin, columns: keyOf(envelope.before, keyColumns) }
+        : { kind: 'delete', origin, columns: wholeOf(envelope) };
     case 't':
       return { kind: 'truncate', origin };
     default:
@@ -107,6 +111,15 @@ export function commitLsnOf(sequence: string | null): Lsn | null {
 function rowOf(columns: Columns | null): Columns {
   if (columns !== null) return columns;
   throw new TributaryError('ENVELOPE_UNEXPECTED', 'the envelope has no row after the change');
+}
+
+/** The row before a change, which REPLICA IDENTITY FULL has whole. */
+function wholeOf({ before, source }: Envelope): Columns {
+  if (before !== null) return before;
+  throw new TributaryError(
+    'KEY_MISSING',
+    `${source.schema}.${source.table} has no primary key, and its changes do not tell the row before them`,
+  );
 }
 
 function keyOf(columns: Columns | null, keyColumns: readonly string[]): Columns {

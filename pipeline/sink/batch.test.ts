@@ -10,6 +10,7 @@ const plans = [0, 1].map((schemaId): TablePlan => ({
   table: 't',
   relation: 't',
   columns: [],
+  isKeyless: false,
   gone: new Set<string>(),
   isDropped: () => false,
   isInContract: () => false,

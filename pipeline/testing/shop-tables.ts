@@ -217,6 +217,7 @@ function planOf(table: ShopTable): TablePlan {
     table: relation,
     relation,
     columns: Object.entries(TABLES[table]).map(([name, type]) => columnOf(name, type)),
+    isKeyless: false,
     gone: new Set(),
     isDropped: () => false,
     isInContract: () => false,

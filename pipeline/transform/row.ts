@@ -3,15 +3,16 @@ import { columnPatternText } from '../catalog/table-pattern.ts';
 import type { ChangeEvent } from '../change/change-event.ts';
 import { lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
-import { isUnavailable } from '../change/row-image.ts';
+import { isUnavailable, type Columns } from '../change/row-image.ts';
 import { packVersion, type Epoch } from '../change/version.ts';
 import type { Cell } from './column-type.ts';
 import { textOf } from './column-type.ts';
-import type { PlannedColumn, TablePlan } from './table-plan.ts';
+import { OWN_COLUMNS, type PlannedColumn, type TablePlan } from './table-plan.ts';
 import { timestampText } from './temporal-text.ts';
 
 /**
- * A change as one row of the warehouse: cells of the plan's columns, then of `OWN_COLUMNS`.
+ * A change as one row of the warehouse: cells of the plan's columns, then of `OWN_COLUMNS`. An update
+ * of a table without a key is two, a line each: the row before it goes, the one after it comes.
  *
  * Rows wait as the text they are sent as: one string each, where cells would be twenty objects for
  * the garbage collector to follow.
@@ -32,6 +33,8 @@ export interface Position {
 }
 
 const NONE: readonly number[] = [];
+/** Place of `_deleted` in `OWN_COLUMNS`. */
+const DELETED = OWN_COLUMNS.findIndex(({ name }) => name === '_deleted');
 
 /** A change of one row. */
 export type RowEvent = Exclude<ChangeEvent, { kind: 'truncate' }>;
@@ -39,10 +42,20 @@ export type RowEvent = Exclude<ChangeEvent, { kind: 'truncate' }>;
 /**
  * Makes the row of a change event.
  *
- * @throws TributaryError `VALUE_REJECTED` naming the column, when its type cannot hold the value
+ * @throws TributaryError `VALUE_REJECTED` naming the column, when its type cannot hold the value;
+ * `ROW_INCOMPLETE` when a value is left out of a row that nothing else can tell
  */
 export function rowOf(plan: TablePlan, event: RowEvent, position: Position, epoch: Epoch): Row {
-  const values = event.columns;
+  const own = ownCells(event, position, epoch);
+  const row = encodeRow(plan, event.columns, own);
+  if (!plan.isKeyless) return row;
+  const before =
+    event.before === undefined ? undefined : encodeRow(plan, event.before, own.with(DELETED, 1));
+  if (row.unchanged.length + (before?.unchanged.length ?? 0) > 0) throw incomplete(plan);
+  return before === undefined ? row : { ...row, json: `${before.json}\n${row.json}` };
+}
+
+function encodeRow(plan: TablePlan, values: Columns, own: readonly Cell[]): Row {
   const cells: Cell[] = [];
   let unchanged: number[] | undefined;
   for (const column of plan.columns) {
@@ -60,7 +73,7 @@ export function rowOf(plan: TablePlan, event: RowEvent, position: Position, epoc
       }
     }
   }
-  cells.push(...ownCells(event, position, epoch));
+  cells.push(...own);
   return { json: JSON.stringify(cells), unchanged: unchanged ?? NONE };
 }
 
@@ -98,6 +111,15 @@ export function ownCells(event: ChangeEvent, position: Position, epoch: Epoch): 
 export function keyText(plan: TablePlan, cells: readonly Cell[]): string {
   return textOf(
     plan.columns.flatMap((column, index) => (column.isKey ? [cells[index] ?? null] : [])),
+  );
+}
+
+/** With REPLICA IDENTITY FULL nothing is left out. */
+function incomplete({ source, relation }: TablePlan): TributaryError {
+  return new TributaryError(
+    'ROW_INCOMPLETE',
+    `${source}.${relation}: a change of a table without a key lacks a value`,
+    { context: { source, table: relation } },
   );
 }
 
