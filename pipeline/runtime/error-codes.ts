@@ -135,7 +135,7 @@ export const ERROR_CODES = {
       'A table has no primary key, and a change does not tell the row before it, so nobody can say which row it was.',
     fix:
       'ALTER TABLE … REPLICA IDENTITY FULL, or add a primary key, and run `tributary resync` for the table; or leave ' +
-      'it out of `tables:`. `tributary connectors check` names the statement.',
+      'it out of `tables:`. `tributary connectors preflight` names the statement.',
   },
   MASK_REFUSED: {
     disposition: 'halt',
