@@ -7,6 +7,7 @@ import type { Finding } from './finding.ts';
 import type { RoleFacts, SourceFacts, TableFacts } from './source-facts.ts';
 import { rowFilterOf } from './row-filter.ts';
 import { quoteIdent, quoteTable } from './sql-quote.ts';
+import { withoutWholeRows } from './whole-rows.ts';
 
 /** Checks what the patterns match, and each captured table. */
 export function checkTables(
@@ -19,7 +20,7 @@ export function checkTables(
     ...checkPatterns(facts, source, catalogPath),
     ...(source.outbox === undefined ? [] : checkOutbox(source.outbox, outbox)),
     ...partitionsBesideRoot.map(partitionMatched),
-    ...published.flatMap((table) => checkIdentity(table, keyOf(source, table))),
+    ...published.flatMap((table) => checkIdentity(facts, table, keyOf(source, table))),
     ...checkKeys(facts, source),
     ...published.flatMap((table) =>
       checkRights(table, facts.role, rowFilterOf(source, table) !== undefined),
@@ -124,7 +125,11 @@ function checkKeys(facts: SourceFacts, source: Source): Finding[] {
     }));
 }
 
-function checkIdentity(table: TableFacts, key: readonly string[] | undefined): Finding[] {
+function checkIdentity(
+  facts: SourceFacts,
+  table: TableFacts,
+  key: readonly string[] | undefined,
+): Finding[] {
   const name = quoteTable(table);
   if (table.unlogged) {
     return [
@@ -138,27 +143,7 @@ function checkIdentity(table: TableFacts, key: readonly string[] | undefined): F
     ];
   }
   if (key !== undefined || table.identityColumns.length > 0) return checkIdentityIndex(table, key);
-  if (table.primaryKey === 'none') {
-    return [
-      {
-        id: 'no-primary-key',
-        severity: 'error',
-        what: `${name} has no primary key`,
-        why:
-          'Its rows cannot be told apart in the warehouse; and once a table without one is ' +
-          'published, Postgres refuses the service its own UPDATE and DELETE on it.',
-        sql: [
-          table.keyCandidate === undefined
-            ? `ALTER TABLE ${name} ADD COLUMN ${freeName(table)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;`
-            : `ALTER TABLE ${name} ADD PRIMARY KEY USING INDEX ${table.keyCandidate};`,
-        ],
-        advice:
-          table.keyCandidate === undefined
-            ? 'Or leave the table out: `exclude` in the catalog.'
-            : `Or let the index tell rows apart: ALTER TABLE ${name} REPLICA IDENTITY USING INDEX ${table.keyCandidate}; and a line under \`keys\` in the catalog.`,
-      },
-    ];
-  }
+  if (table.primaryKey === 'none') return checkKeyless(facts, table);
   const usable = table.replicaIdentity === 'f' || table.primaryKey === 'immediate';
   if (table.replicaIdentity === 'n' || table.replicaIdentity === 'i' || !usable) {
     const deferrable = table.primaryKey === 'deferrable';
@@ -175,6 +160,43 @@ function checkIdentity(table: TableFacts, key: readonly string[] | undefined): F
     ];
   }
   return [];
+}
+
+/** Checks a table whose rows nothing tells apart: its changes have to tell whole rows. */
+function checkKeyless(facts: SourceFacts, table: TableFacts): Finding[] {
+  const name = quoteTable(table);
+  const { keyCandidate, uniqueIndex } = table;
+  const addKey = `ALTER TABLE ${name} ADD COLUMN ${freeName(table)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;`;
+  const refuse = (finding: Omit<Finding, 'id' | 'severity'>): Finding[] => [
+    { id: 'no-primary-key', severity: 'error', ...finding },
+  ];
+  if (uniqueIndex !== undefined) {
+    return refuse({
+      what: `${name} has no primary key, but the unique index ${keyCandidate ?? uniqueIndex}`,
+      why:
+        'The connector would tell rows apart by it, with NULL, or where it does not hold, as one row; ' +
+        'and unless the replica identity is FULL, Postgres refuses the service its own UPDATE and DELETE.',
+      sql: [
+        keyCandidate === undefined
+          ? addKey
+          : `ALTER TABLE ${name} ADD PRIMARY KEY USING INDEX ${keyCandidate};`,
+      ],
+      advice:
+        keyCandidate === undefined
+          ? 'Or drop the index and set REPLICA IDENTITY FULL; or leave the table out: `exclude` in the catalog.'
+          : `Or let the index tell rows apart: ALTER TABLE ${name} REPLICA IDENTITY USING INDEX ${keyCandidate}; and a line under \`keys\` in the catalog.`,
+    });
+  }
+  const narrow = withoutWholeRows(facts, table);
+  if (narrow.length === 0) return [];
+  return refuse({
+    what: `${name} has no primary key, and its replica identity is not FULL`,
+    why:
+      'Only whole rows say which row a change is about; and once it is published without, Postgres ' +
+      'refuses the service its own UPDATE and DELETE on it.',
+    sql: narrow.map((one) => `ALTER TABLE ${quoteTable(one)} REPLICA IDENTITY FULL;`),
+    advice: `${table.partitioned ? 'Partitions that are made later need it too. ' : ''}Or add a key, which costs the service less: ${addKey} Or leave the table out: \`exclude\` in the catalog.`,
+  });
 }
 
 /** Checks a table whose rows are told apart by the index that is its replica identity, or are to be. */

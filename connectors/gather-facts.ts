@@ -60,6 +60,7 @@ const tableRow = tableName.extend({
   primaryKey: z.enum(['none', 'immediate', 'deferrable']),
   identityColumns: z.array(z.string()),
   keyCandidate: optional(z.string()),
+  uniqueIndex: optional(z.string()),
   roleOwns: z.boolean(),
   roleSelects: z.boolean(),
   roleUsesSchema: z.boolean(),
@@ -183,6 +184,9 @@ const TABLES_SQL = `
             AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid
                             AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull)
           ORDER BY i.indnatts, i.indexrelid LIMIT 1) AS "keyCandidate",
+         (SELECT quote_ident(named.relname) FROM pg_index i JOIN pg_class named ON named.oid = i.indexrelid
+          WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisprimary
+          ORDER BY i.indexrelid LIMIT 1) AS "uniqueIndex",
          c.relowner IS NOT DISTINCT FROM capture.role AS "roleOwns",
          coalesce(has_table_privilege(capture.role, c.oid, 'SELECT'), false) AS "roleSelects",
          coalesce(has_schema_privilege(capture.role, n.oid, 'USAGE'), false) AS "roleUsesSchema",

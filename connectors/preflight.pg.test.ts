@@ -165,7 +165,21 @@ const PLANTED: readonly Planted[] = [
   {
     id: 'no-primary-key',
     fault: () => 'ALTER TABLE users DROP CONSTRAINT users_pkey',
-    says: /public\.users has no primary key/,
+    says: /public\.users has no primary key, and its replica identity is not FULL/,
+  },
+  {
+    id: 'no-primary-key',
+    fault: ({ name, role }) =>
+      `CREATE TABLE log (day date, word text) PARTITION BY RANGE (day); GRANT SELECT ON log TO ${role};
+       CREATE TABLE log_1 PARTITION OF log DEFAULT; ALTER TABLE log REPLICA IDENTITY FULL;
+       ALTER PUBLICATION tributary_${name} ADD TABLE log`,
+    says: /public\.log has no primary key, and its replica identity is not FULL/,
+  },
+  {
+    id: 'no-primary-key',
+    fault: () =>
+      'ALTER TABLE users DROP CONSTRAINT users_pkey; ALTER TABLE users ADD COLUMN code text UNIQUE, REPLICA IDENTITY FULL',
+    says: /public\.users has no primary key, but the unique index users_code_key/,
   },
   {
     id: 'no-primary-key',

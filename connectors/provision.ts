@@ -8,12 +8,13 @@ import { gatherFacts } from './gather-facts.ts';
 import { withDatabase } from './source-connection.ts';
 import { provisionSql } from './provision-sql.ts';
 import type { SourceFacts } from './source-facts.ts';
+import { withoutWholeRows } from './whole-rows.ts';
 
 /**
  * The script that prepares a source's database, for the tables that its patterns match now.
  *
- * Tables that must not be published are left out: without a primary key Postgres would refuse the
- * service its updates on them. Preflight reports these.
+ * Tables that must not be published are left out: without a primary key, and without whole rows in its
+ * stead, Postgres would refuse the service its updates on them. Preflight reports these.
  *
  * @param password - for a capture role that has to be made
  * @throws TributaryError `PREFLIGHT_FAILED` when there is no table to publish
@@ -23,7 +24,7 @@ export function provisionScript(source: Source, facts: SourceFacts, password?: s
     (table) =>
       !table.unlogged &&
       (table.primaryKey === 'immediate' ||
-        table.replicaIdentity === 'f' ||
+        withoutWholeRows(facts, table).length === 0 ||
         table.identityColumns.length > 0),
   );
   if (tables.length === 0) {

@@ -80,6 +80,8 @@ export interface TableFacts extends TableName {
   readonly identityColumns: readonly string[];
   /** A unique index over NOT NULL columns, which could become the primary key. */
   readonly keyCandidate: string | undefined;
+  /** A unique index beside the primary key, whatever it is over. */
+  readonly uniqueIndex: string | undefined;
   readonly roleOwns: boolean;
   readonly roleSelects: boolean;
   readonly roleUsesSchema: boolean;

@@ -122,7 +122,7 @@ export class RecordTranslator {
     if (value === undefined || key === undefined) {
       throw new TributaryError('SCHEMA_UNKNOWN', 'the schemas of a record were not fetched');
     }
-    const event = readEnvelope(value.read(record.value));
+    const event = readEnvelope(value.read(record.value), key.fields.length === 0);
     const { origin } = event;
     const position = positionOf(record);
     const stamp = stampOf(event, position, epochOf(event, position, timeline));
@@ -131,6 +131,11 @@ export class RecordTranslator {
       return { kind: 'truncate', record, table, own: ownCells(stamp) };
     }
     const plan = this.#plan(origin.schema, origin.table, valueId, value, key);
+    const isReplayed = position.firstOffset !== undefined;
+    // The table was copied since, with what this did. Elsewhere it would lose against the copy; copies
+    // of a row are counted, and it would be one more.
+    if (plan.isKeyless && isReplayed && stamp.version.epoch < timeline.newest)
+      return { kind: 'skip', record };
     return {
       kind: 'row',
       record,
@@ -139,10 +144,8 @@ export class RecordTranslator {
       stamp,
       // Neither a row read by a snapshot nor a replayed change is late: nobody waited for it.
       committedAtMicros:
-        event.kind === 'snapshot' || position.firstOffset !== undefined
-          ? undefined
-          : origin.committedAtMicros,
-      isReplayed: position.firstOffset !== undefined,
+        event.kind === 'snapshot' || isReplayed ? undefined : origin.committedAtMicros,
+      isReplayed,
     };
   }
 

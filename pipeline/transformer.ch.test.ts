@@ -17,13 +17,16 @@ import { parseColumnPattern, type ColumnPattern } from './catalog/table-pattern.
 import type { SchemaRegistry } from './avro/registry-client.ts';
 import { offset, type Offset } from './change/offset.ts';
 import { REPLAY_HEADER } from './change/replay.ts';
+import type { Epoch } from './change/version.ts';
 import { createPipelineMetrics } from './metrics.ts';
 import { createLedger } from './resync/ledger.ts';
+import { StagedCopy } from './resync/staged-copy.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
 import type { DeadLetter } from './sink/dead-letter.ts';
 import { guardAgainstFlood } from './sink/flood-guard.ts';
 import { FreshnessRecorder } from './sink/freshness-recorder.ts';
+import { storedColumns } from './sink/stored-columns.ts';
 import { ReplaySource, type LogRecord } from './testing/replay-source.ts';
 import {
   encodeChange,
@@ -88,7 +91,7 @@ class Table {
   committedAtMicros = 1_700_000_000_000_000;
   #value: AvroSchema = 'null';
   #valueId = 0;
-  #key = Buffer.alloc(0);
+  #key: Buffer | null = null;
 
   constructor(columns: readonly SampleColumn[] = COLUMNS, key: readonly string[] = ['id']) {
     this.evolve(columns, key);
@@ -98,6 +101,8 @@ class Table {
   evolve(columns: readonly SampleColumn[], key: readonly string[] = ['id']): void {
     this.#value = envelopeSchema(this.name, columns);
     this.#valueId = this.schemas.add(this.#value);
+    this.#key = null;
+    if (key.length === 0) return;
     const keyId = this.schemas.add({
       type: 'record',
       name: 'Key',
@@ -666,10 +671,26 @@ test('a change that would break the contract stops the table, and the view answe
   }
 });
 
-test('names that need quoting, and names of our own columns, pass through', async () => {
+test.each([
+  { name: 'with a key', key: ['id'] },
+  { name: 'without a key', key: [] },
+])('names that need quoting, and names of our own, pass through $name', async ({ key }) => {
+  const own = [
+    '_row',
+    '_copies',
+    '_nth',
+    '_copy',
+    '_sum',
+    '_since',
+    '_at',
+    '_added',
+    'c',
+    'p',
+    'h',
+  ];
   const columns: SampleColumn[] = [
     { name: 'id', type: 'long' },
-    ...['_version', '_deleted', 'SELECT', '_version_', 'valid_to'].map((name) => ({
+    ...['_version', '_deleted', 'SELECT', '_version_', 'valid_to', ...own].map((name) => ({
       name,
       type: ['null', 'string'] as AvroSchema,
     })),
@@ -684,13 +705,266 @@ test('names that need quoting, and names of our own columns, pass through', asyn
       ],
     },
   ];
-  const table = new Table(columns);
+  const table = new Table(columns, key);
   const row = { id: 1, _version: 'v', _deleted: 'd', SELECT: 's', _version_: 'w' };
-  table.change({ op: 'c', after: { ...row, valid_to: 't', Gr__e: 'ß' } });
+  const others = Object.fromEntries(own.map((name) => [name, `of ${name}`]));
+  const before = { ...row, valid_to: 't', ...others, Gr__e: 'before' };
+  table.change({ op: 'c', after: before });
+  table.change({ op: 'u', before, after: { ...before, Gr__e: 'ß' } });
   await table.run();
   const great = { "Größe `x` '\\": 'ß' };
-  expect(await table.query('SELECT * FROM {view}')).toEqual([{ ...row, valid_to: 't', ...great }]);
-  expect(await table.query('SELECT * EXCEPT valid_from FROM {history}')).toEqual([
-    { ...row, valid_to_: 't', ...great, valid_to: null },
+  expect(await table.query('SELECT * FROM {view}')).toEqual([
+    { ...row, valid_to: 't', ...others, ...great },
   ]);
+  expect(await table.query('SELECT * EXCEPT valid_from FROM {history}')).toEqual([
+    { ...row, valid_to_: 't', ...others, ...great, valid_to: null },
+  ]);
+});
+
+/** A row of a table without a key, as texts. */
+interface Item {
+  readonly n: number | null;
+  readonly name: string | null;
+  readonly score: number;
+  readonly tags: readonly string[];
+}
+
+const ITEM_COLUMNS: readonly SampleColumn[] = [
+  { name: 'n', type: ['null', 'long'] },
+  { name: 'name', type: ['null', 'string'] },
+  { name: 'score', type: 'double' },
+  { name: 'tags', type: { type: 'array', items: 'string' } },
+];
+
+/** Few values, among them near misses, so that rows are often equal. */
+const item: fc.Arbitrary<Item> = fc.record({
+  n: fc.constantFrom(null, 1, 11),
+  name: fc.constantFrom(null, '', '1:a', "it's"),
+  score: fc.constantFrom(0, -0, Number.NaN),
+  tags: fc.constantFrom([], [''], ['a', 'b']),
+});
+
+const itemSteps = fc.array(
+  fc.record({
+    kind: fc.constantFrom('insert', 'insert', 'insert', 'update', 'same', 'delete', 'truncate'),
+    which: fc.nat(),
+    item,
+    /** Whether it is in the transaction of the step before. */
+    together: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+const itemText = ({ n, name, score, tags }: Item) =>
+  JSON.stringify([
+    n === null ? null : String(n),
+    name,
+    Object.is(score, -0) ? '-0' : `${score}`.toLowerCase(),
+    tags,
+  ]);
+
+const ITEM_TEXT = `[toString(n), name, toString(score)] AS cells, tags`;
+const textOfItem = ({ cells, tags }: { cells: readonly unknown[]; tags: readonly string[] }) =>
+  JSON.stringify([...cells, tags]);
+
+/**
+ * Plays steps into a table without a key.
+ *
+ * @returns what it holds after each transaction, by the microsecond of its commit, and how many
+ * additions and removals that were
+ */
+function playItems(table: Table, life: typeof itemSteps extends fc.Arbitrary<infer T> ? T : never) {
+  let rows: Item[] = [];
+  let changes = 0;
+  const held = new Map<number, string[]>();
+  for (const { kind, which, item: after, together } of life) {
+    if (!together) table.committedAtMicros += 1_000_000;
+    const place = rows.length === 0 ? -1 : which % rows.length;
+    const before = rows[place];
+    if (kind === 'truncate' && table.log.length > 0) {
+      table.change({ op: 't' });
+      changes += new Set(rows.map(itemText)).size;
+      rows = [];
+    } else if (kind === 'insert' || before === undefined) {
+      table.change({ op: 'c', after: { ...after } });
+      changes += 1;
+      rows.push(after);
+    } else if (kind === 'delete') {
+      table.change({ op: 'd', before: { ...before } });
+      changes += 1;
+      rows.splice(place, 1);
+    } else {
+      const next = kind === 'same' ? before : after;
+      table.change({ op: 'u', before: { ...before }, after: { ...next } });
+      changes += 2;
+      rows.splice(place, 1, next);
+    }
+    held.set(table.committedAtMicros, rows.map(itemText).sort());
+  }
+  return { rows: rows.map(itemText).sort(), held, changes };
+}
+
+test('without a key, equal rows are counted right, whatever is redelivered, now and at any time', async () => {
+  const crashes = fc.array(fc.record({ until: fc.nat(40), back: fc.nat(10) }), { maxLength: 3 });
+  const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 });
+  await fc.assert(
+    fc.asyncProperty(itemSteps, crashes, cuts, async (life, lives, sizes) => {
+      const table = new Table(ITEM_COLUMNS, []);
+      const { rows, held, changes } = playItems(table, life);
+      let next = 0n;
+      for (const { until, back } of [...lives, { until: table.log.length, back: 0 }]) {
+        const from = new Map([[0, offset(next > BigInt(back) ? next - BigInt(back) : 0n)]]);
+        const { committed } = await table.run({ from, cuts: sizes, until });
+        next = committed.get(0) ?? next;
+      }
+      const shown = async () => {
+        const found = await table.query<{ cells: string[]; tags: string[] }>(
+          `SELECT ${ITEM_TEXT} FROM {view}`,
+        );
+        return found.map(textOfItem).sort();
+      };
+      expect(await shown()).toEqual(rows);
+      const [log] = await table.query<{ n: number }>(
+        'SELECT toInt32(count()) AS n FROM {log} FINAL',
+      );
+      expect(log?.n).toBe(changes);
+      const periods = await table.query<{
+        cells: string[];
+        tags: string[];
+        since: string;
+        until: string | null;
+      }>(
+        `SELECT ${ITEM_TEXT}, toString(toUnixTimestamp64Micro(valid_from)) AS since,
+           toString(toUnixTimestamp64Micro(valid_to)) AS until FROM {history}`,
+      );
+      for (const [at, texts] of held) {
+        const then = periods.filter(
+          ({ since, until }) => Number(since) <= at && (until === null || at < Number(until)),
+        );
+        expect(then.map(textOfItem).sort()).toEqual(texts);
+      }
+      expect(periods.filter(({ since, until }) => until !== null && since >= until)).toEqual([]);
+    }),
+    { numRuns: 15, endOnFailure: true },
+  );
+}, 120_000);
+
+test('without a key, a row stays equal to itself while columns come and widen, and a replay counts once', async () => {
+  const columns = (n: AvroSchema, ...more: SampleColumn[]): SampleColumn[] => [
+    { name: 'n', type: ['null', n] },
+    ...more,
+    { name: 'name', type: ['null', 'string'] },
+  ];
+  const note = { name: 'note', type: ['null', 'string'] as AvroSchema };
+  const table = new Table(columns('int'), []);
+  const rows = async () =>
+    (await table.query<object>('SELECT * FROM {view}')).map((row) => JSON.stringify(row)).sort();
+  for (const n of [1, 1, 2]) table.change({ op: 'c', after: { n, name: 'a' } });
+  await table.run();
+  // The row before the change comes with the columns there are by now.
+  table.evolve(columns('int', note), []);
+  table.change({ op: 'd', before: { n: 1, note: null, name: 'a' } });
+  table.change({ op: 'c', after: { n: 1, note: 'n', name: 'a' } });
+  await table.run();
+  expect(await rows()).toEqual([
+    '{"n":1,"note":"n","name":"a"}',
+    '{"n":1,"note":null,"name":"a"}',
+    '{"n":2,"note":null,"name":"a"}',
+  ]);
+  table.evolve(columns('string', note), []);
+  table.change({
+    op: 'u',
+    before: { n: '1', note: null, name: 'a' },
+    after: { n: 'x', note: 'n', name: 'a' },
+  });
+  table.change({ op: 'd', before: { n: '1', note: 'n', name: 'a' } });
+  // One text after the other they are the same.
+  const [one, other] = [
+    { n: '9', name: '', note: 'x' },
+    { n: '9', name: '`note`x', note: null },
+  ];
+  table.change({ op: 'c', after: one });
+  table.change({ op: 'c', after: other });
+  table.change({ op: 'd', before: one });
+  for (let time = 0; time < 2; time += 1) {
+    table.replay(2, {
+      op: 'c',
+      after: { n: '3', note: null, name: 'c' },
+      sequence: '["1002","1"]',
+    });
+    // In blocks of their own: within one ClickHouse collapses them at once.
+    await table.run();
+  }
+  expect(await rows()).toEqual([
+    '{"n":"2","note":null,"name":"a"}',
+    '{"n":"3","note":null,"name":"c"}',
+    '{"n":"9","note":null,"name":"`note`x"}',
+    '{"n":"x","note":"n","name":"a"}',
+  ]);
+});
+
+test('a table without a key halts on a change that does not tell the row before it, and when it gets one', async () => {
+  const table = new Table(ITEM_COLUMNS, []);
+  const row = { n: 1, name: 'a', score: 1, tags: [] };
+  table.change({ op: 'c', after: row });
+  expect((await table.run()).halted).toBe(false);
+  table.change({ op: 'd', before: null });
+  expect((await table.run()).halted).toBe(true);
+  table.log.pop();
+  table.evolve(ITEM_COLUMNS, ['n']);
+  table.change({ op: 'd', before: row });
+  expect((await table.run()).halted).toBe(true);
+  expect(await table.query('SELECT name FROM {view}')).toEqual([{ name: 'a' }]);
+});
+
+test('without a key, a copy of the table puts counts right, what comes after it counts on top, and what it has does not', async () => {
+  const table = new Table([{ name: 'name', type: ['null', 'string'] }], []);
+  const names = async () =>
+    (await table.query<{ name: string }>('SELECT name FROM {view} ORDER BY name')).map(
+      ({ name }) => name,
+    );
+  for (const name of ['a', 'a', 'b', 'b']) table.change({ op: 'c', after: { name } });
+  // It never came, so that the sum is below 0.
+  table.change({ op: 'd', before: { name: 'd' } });
+  await table.run();
+  expect(await names()).toEqual(['a', 'a', 'b', 'b']);
+  const storage = `shop__${table.name}`;
+  const [epoch, readAt] = [1 as Epoch, '2026-01-01 00:00:00.000000'];
+  const copy = async (...rows: string[]) => {
+    const staged = new StagedCopy(client, storage, await storedColumns(client, storage), ['name']);
+    await staged.create();
+    await staged.insert(['name'], Buffer.from(rows.map((row) => `${row}\n`).join('')));
+    const corrections = await staged.apply(epoch, readAt);
+    await staged.drop();
+    return corrections;
+  };
+  expect(await copy('a', 'b', 'b', 'c', 'c', 'd')).toEqual({ written: 4, removed: 1 });
+  expect(await names()).toEqual(['a', 'b', 'b', 'c', 'c', 'd']);
+  expect(await copy('a', 'b', 'b', 'c', 'c', 'd')).toEqual({ written: 4, removed: 1 });
+  expect(await names()).toEqual(['a', 'b', 'b', 'c', 'c', 'd']);
+
+  await createLedger(client).write({
+    topic: table.topic,
+    epoch,
+    source: 'shop',
+    schema: 'public',
+    table: table.name,
+    state: 'done',
+    from: new Map([[0, offset(5n)]]),
+    until: new Map([[0, offset(5n)]]),
+    snapshot: '8:8:',
+    reason: 'test',
+    startedAt: 0,
+    readAt,
+    rowsRead: 6,
+    rowsWritten: 4,
+    rowsRemoved: 1,
+  });
+  table.change({ op: 'd', before: { name: 'b' } });
+  table.change({ op: 'c', after: { name: 'e' } });
+  // An addition that the copy has, and one that it has not.
+  table.replay(0, { op: 'c', after: { name: 'c' }, sequence: '["1000","1"]' });
+  table.replay(6, { op: 'c', after: { name: 'f' }, sequence: '["1006","1"]' });
+  await table.run();
+  expect(await names()).toEqual(['a', 'b', 'c', 'c', 'd', 'e', 'f']);
 });

@@ -49,6 +49,25 @@ const LIFE = `
   ALTER TABLE life.codes REPLICA IDENTITY USING INDEX codes_code_key;
   INSERT INTO life.codes VALUES (1, 'there', 'a'), (2, 'there', 'b'), (3, 'there', 'c');
   INSERT INTO life.quiet VALUES (1, 'never touched');
+  CREATE TABLE life.loose (
+    word text, body text, s smallint, i int, b bigint, r real, d float8, n numeric, p numeric(8,2), m money,
+    c char(5), v varchar(9), y bytea, t boolean, day date, ts timestamp, tz timestamptz, ti time, tt timetz,
+    iv interval, u uuid, j json, jb jsonb, ia int[], ta text[] NOT NULL, na numeric[], l level, ip inet, net cidr, mac macaddr,
+    b1 bit, b3 bit(3), ir int4range, tv tsvector, x xml, o oid, lsn pg_lsn, pt point);
+  ALTER TABLE life.loose ALTER body SET STORAGE EXTERNAL, REPLICA IDENTITY FULL;
+  INSERT INTO life.loose SELECT 'there', repeat('b', 100000), -1, 2, 9007199254740993, 0.1, '-0', 1e40, 1.5, 2.5,
+    'c', '', '\\x00ff', true, '1999-12-31', '2020-02-02 02:02:02.000001', '2020-02-02 02:02:02.1+02', '23:59:59.5', '01:02:03+01',
+    '1 mon 2 days 03:04:05.6', '00000000-0000-0000-0000-000000000001', '{"a": 1.0}', '{"b": 9007199254740993}', '{1,NULL}', '{"", "x,y"}', '{1.10,NULL}', 'Sehr Hoch',
+    '10.0.0.1/8', '10.0.0.0/8', '08:00:2b:01:02:03', '1', '101', '[1,5)', 'a b', '<x/>', 7, '0/16B3748', '(1,2.5)'
+    FROM generate_series(1, 3);
+  INSERT INTO life.loose (word, ta) VALUES ('bare', '{}'), ('bare', '{}');
+  CREATE TABLE life.readings (day date, level float8) PARTITION BY RANGE (day);
+  CREATE TABLE life.readings_1 PARTITION OF life.readings FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+  CREATE TABLE life.readings_2 PARTITION OF life.readings DEFAULT;
+  ALTER TABLE life.readings REPLICA IDENTITY FULL;
+  ALTER TABLE life.readings_1 REPLICA IDENTITY FULL;
+  ALTER TABLE life.readings_2 REPLICA IDENTITY FULL;
+  INSERT INTO life.readings VALUES ('2026-01-05', 1), ('2026-01-05', 1), ('2026-03-05', 'NaN');
   CREATE SCHEMA pinned;
   CREATE TABLE pinned.people (id int PRIMARY KEY, region text NOT NULL, name text);
   INSERT INTO pinned.people VALUES (1, 'eu', 'Ann'), (2, 'us', 'STAYS HOME'), (3, 'eu', 'Cy');
@@ -184,6 +203,15 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
     `UPDATE life.codes SET id = 10, v = 'another id' WHERE code = 'a'`,
     `UPDATE life.codes SET code = 'bb' WHERE id = 2`,
     `DELETE FROM life.codes WHERE code = 'c'`,
+    // Told apart by nothing: rows that were there, and others, added, changed and taken away.
+    `INSERT INTO life.loose SELECT * FROM life.loose`,
+    `UPDATE life.loose SET word = 'changed' WHERE ctid = (SELECT max(ctid) FROM life.loose WHERE word = 'there')`,
+    `DELETE FROM life.loose WHERE ctid IN (SELECT ctid FROM life.loose WHERE word = 'there' LIMIT 4)`,
+    `DELETE FROM life.loose WHERE ctid = (SELECT min(ctid) FROM life.loose WHERE word = 'bare')`,
+    `UPDATE life.loose SET i = i WHERE word = 'bare'`,
+    `UPDATE life.readings SET day = '2026-03-05' WHERE ctid = (SELECT min(ctid) FROM life.readings_1) AND tableoid = 'life.readings_1'::regclass`,
+    `INSERT INTO life.readings VALUES ('2026-03-05', 'NaN'), ('2026-03-05', 'NaN')`,
+    `DELETE FROM life.readings WHERE ctid = (SELECT min(ctid) FROM life.readings_2 WHERE level = 'NaN') AND tableoid = 'life.readings_2'::regclass`,
     // Out-of-line text that updates leave alone: in one transaction, and with a crash in between.
     `INSERT INTO life.docs VALUES (1, 'one', ${long('x')}), (2, 'two', ${long('y')}), (3, 'three', NULL), (4, 'four', '')`,
     `BEGIN`,
@@ -219,7 +247,21 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
   await stack.process('transformer').healthy();
   const comparisons = await waitUntilEqual(catalog, warehouse, 120_000, never);
   expect(comparisons.every(agrees), describeComparisons(comparisons)).toBe(true);
-  expect(comparisons).toHaveLength(13);
+  expect(comparisons).toHaveLength(15);
+  for (const [table, group] of [
+    ['loose', 'word'],
+    ['readings', 'day'],
+  ]) {
+    const { rows } = await client.query(
+      `SELECT ${group}::text AS what, count(*)::text AS copies FROM life.${table} GROUP BY 1 ORDER BY 1`,
+    );
+    const counted = (from: string, where: string) =>
+      rowsOf(
+        `SELECT toString(${group}) AS what, toString(count()) AS copies FROM ${from} WHERE ${where} GROUP BY what ORDER BY what`,
+      );
+    expect(await counted(`any.life__${table}`, 'true')).toEqual(rows);
+    expect(await counted(`history.any__life__${table}`, 'valid_to IS NULL')).toEqual(rows);
+  }
   expect(await rowsOf('SELECT id, name FROM eu.pinned__people ORDER BY id')).toEqual([
     { id: 1, name: 'Ann' },
     { id: 5, name: 'Eve' },

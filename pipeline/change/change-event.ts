@@ -27,7 +27,8 @@ export interface RowPlace {
 
 /**
  * One change of one table, as the pipeline understands it. The row is that after the change; of a
- * delete it is that before, with the key alone: all that Postgres tells for certain.
+ * delete it is that before, with the key alone: all that Postgres tells for certain. Where rows have no
+ * key, the row before a delete or an update is whole, and an update has both.
  */
 export type ChangeEvent =
   | {

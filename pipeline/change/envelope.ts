@@ -23,9 +23,11 @@ export interface Envelope {
  * Understands a Debezium envelope. Of the row before a delete only the key's columns are real, the rest
  * are placeholders unless the table has REPLICA IDENTITY FULL.
  *
- * @throws TributaryError `ENVELOPE_UNEXPECTED`
+ * @param isKeyless - whether nothing tells the rows of the table apart: then REPLICA IDENTITY FULL tells
+ * the row before a change
+ * @throws TributaryError `ENVELOPE_UNEXPECTED`; `KEY_MISSING` when there is neither key nor row before
  */
-export function readEnvelope(envelope: Envelope): ChangeEvent {
+export function readEnvelope(envelope: Envelope, isKeyless = false): ChangeEvent {
   const origin = originOf(envelope);
   switch (envelope.op) {
     case 'r':
@@ -33,9 +35,17 @@ export function readEnvelope(envelope: Envelope): ChangeEvent {
     case 'c':
       return { kind: 'insert', origin, rows: [rowAfter(envelope)] };
     case 'u':
-      return { kind: 'update', origin, rows: [rowAfter(envelope)] };
+      return {
+        kind: 'update',
+        origin,
+        rows: isKeyless ? [wholeBefore(envelope), rowAfter(envelope)] : [rowAfter(envelope)],
+      };
     case 'd':
-      return { kind: 'delete', origin, rows: [keyBefore(envelope)] };
+      return {
+        kind: 'delete',
+        origin,
+        rows: [isKeyless ? wholeBefore(envelope) : keyBefore(envelope)],
+      };
     case 't':
       return { kind: 'truncate', origin };
     default:
@@ -98,4 +108,13 @@ function rowAfter({ after }: Envelope): RowPlace {
 function keyBefore({ before }: Envelope): RowPlace {
   if (before !== null) return { at: before, isKeyOnly: true, isRemoved: true };
   throw unexpected('no key, although it is of a delete');
+}
+
+/** The row before a change, which REPLICA IDENTITY FULL has whole. */
+function wholeBefore({ before, source }: Envelope): RowPlace {
+  if (before !== null) return { at: before, isKeyOnly: false, isRemoved: true };
+  throw new TributaryError(
+    'KEY_MISSING',
+    `${source.schema}.${source.table} has no primary key, and its changes do not tell the row before them`,
+  );
 }

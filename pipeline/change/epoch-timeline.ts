@@ -39,6 +39,11 @@ export class EpochTimeline {
     this.#starts = starts.toSorted((a, b) => b.epoch - a.epoch);
   }
 
+  /** The epoch that began last. */
+  get newest(): Epoch {
+    return this.#starts[0]?.epoch ?? FIRST_EPOCH;
+  }
+
   /** The epoch in which positions last began anew; those of different such epochs do not compare. */
   get base(): Epoch {
     return this.#starts.find(({ snapshot }) => snapshot === undefined)?.epoch ?? FIRST_EPOCH;

@@ -30,6 +30,20 @@ export function parseTransactionSnapshot(text: string): TransactionSnapshot {
   return { xmax: transactionId(BigInt(xmax)), underWay: new Set(underWay) };
 }
 
+/** Transactions after a snapshot among which one that it does not see would be. */
+const NEAR_TRANSACTIONS = 1 << 20;
+
+/**
+ * SQL of ClickHouse: whether a change of the change log is of a transaction that the reader does not
+ * see. What a snapshot of the connector read, and what no record brought, is older.
+ */
+export function isUnseen({ xmax, underWay }: TransactionSnapshot): string {
+  return (
+    `(_transaction != 0 AND _op != 'snapshot' AND (has([${[...underWay].join(', ')}]::Array(UInt32), _transaction) ` +
+    `OR toUInt32(_transaction - toUInt32(${xmax})) < ${NEAR_TRANSACTIONS}))`
+  );
+}
+
 /**
  * Whether a committed transaction is in what the reader saw. Exact, where log positions are not: a
  * transaction can be in the log and not yet be seen.

@@ -40,10 +40,11 @@ export async function discoverRules(
   catalog: Catalog,
   signal: AbortSignal,
 ): Promise<Proposal[]> {
-  const sides = await listSides(
+  const stored = await listSides(
     client,
     catalog.sources.map(({ name }) => name),
   );
+  const sides = stored.filter(({ key }) => key.length > 0);
   const owners = sides.filter(({ key }) => key.length === 1);
   const proposals: Proposal[] = [];
   for (const copy of sides) {

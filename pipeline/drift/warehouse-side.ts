@@ -61,6 +61,11 @@ export async function readSides(
       throw broken(rule, `the warehouse has no column ${name} in ${tableText(side.table)}`);
     }
   }
+  for (const { table, key } of [owner, copy]) {
+    if (key.length === 0) {
+      throw broken(rule, `${tableText(table)} has no primary key to tell its rows apart by`);
+    }
+  }
   const own = owner.key.map(({ name }) => name);
   const referred = rule.reference.map(({ owner: name }) => name);
   if (own.length !== referred.length || !own.every((name) => referred.includes(name))) {

@@ -55,6 +55,9 @@ export async function findSubjectTable(
     new TributaryError('ERASE_REFUSED', `${tableText(data.table)}: ${why}`, {
       fix: 'Correct the table under `erase` in the catalog.',
     });
+  if (side.key.length === 0) {
+    throw refuse('it has no primary key, so that changes are told apart by all they hold');
+  }
   const named = (name: string) => {
     const column = side.columns.get(name);
     if (column === undefined) throw refuse(`the warehouse has no column ${name}`);

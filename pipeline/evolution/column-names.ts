@@ -5,9 +5,11 @@ import { describeError, TributaryError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { findSource, type Catalog } from '../catalog/catalog.ts';
 import { requestResync } from '../resync/request-resync.ts';
+import { isKeyless } from '../sink/keyless-ddl.ts';
 import { isSchemaSeen, recordSchemaChange, recordSchemaSeen } from '../sink/schema-history.ts';
+import { storedColumns } from '../sink/stored-columns.ts';
 import { publishNames, type CatalogColumn } from '../transform/published-names.ts';
-import type { PublishedColumns } from '../transform/table-plan.ts';
+import { relationName, storageName, type PublishedColumns } from '../transform/table-plan.ts';
 import { knownColumns, rememberColumns, type SourceTableName } from './column-memory.ts';
 
 /** Under which names the columns of a table are published. */
@@ -60,7 +62,11 @@ export function createColumnNames(
           'none needed: published names and values stay',
         );
       }
-      for (const reason of rewrites) {
+      const reasons = [...rewrites];
+      if (learned.some(({ isGone }) => isGone) && (await isStoredKeyless(client, table))) {
+        reasons.push('rows are told apart by all columns, and one is gone');
+      }
+      for (const reason of reasons) {
         await requestResync(client, { ...table, reason });
         await recordSchemaChange(client, ofSchema, reason, 'resync requested');
       }
@@ -69,6 +75,14 @@ export function createColumnNames(
       return { names, gone };
     },
   };
+}
+
+async function isStoredKeyless(
+  client: ClickHouseClient,
+  { source, schema, table }: SourceTableName,
+): Promise<boolean> {
+  const storage = storageName({ source, relation: relationName(schema, table) });
+  return isKeyless(await storedColumns(client, storage));
 }
 
 async function catalogColumns(

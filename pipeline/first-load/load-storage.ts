@@ -7,10 +7,17 @@ import { quoteName, quoteText } from '../sink/identifier.ts';
 import { CHANGES, CURRENT, currentType, HISTORY } from '../sink/table-ddl.ts';
 import { OWN_COLUMNS, storageName, type TablePlan } from '../transform/table-plan.ts';
 
+/** Number of a row of a table without a key. With a blank in it, so that no column is called so. */
+const ROW_NUMBER = 'row number';
+const NEWLINE = 10;
+
 /**
  * Where the copied rows of a table go in: a table that keeps nothing, and two views of it that put
  * each block into the change log and the current table. So a row is read once, and comes without
  * the columns of ours, which are the same for all.
+ *
+ * Of a table without a key there is no current table, and rows have a number, which goes into their
+ * versions: equal ones would pass for one that came twice.
  */
 export class LoadStorage {
   readonly #client: ClickHouseClient;
@@ -18,6 +25,7 @@ export class LoadStorage {
   readonly #storage: string;
   readonly #inlet: string;
   readonly #views: readonly (readonly [view: string, target: string])[];
+  #rows = 0;
 
   constructor(client: ClickHouseClient, plan: TablePlan) {
     this.#client = client;
@@ -25,7 +33,7 @@ export class LoadStorage {
     const name = storageName(plan);
     this.#storage = name;
     this.#inlet = helper(name, 'inlet');
-    this.#views = viewsOf(name);
+    this.#views = viewsOf(name, plan.isKeyless ? [CHANGES] : [CHANGES, CURRENT]);
   }
 
   /**
@@ -36,11 +44,13 @@ export class LoadStorage {
    */
   async open(epoch: Epoch, readAt: string): Promise<void> {
     await this.close();
-    const { columns } = this.#plan;
+    const { columns, isKeyless } = this.#plan;
     const names = columns.map(({ stored }) => quoteName(stored));
-    await this.#command(
-      `CREATE TABLE ${this.#inlet} (${columns.map((column) => `${quoteName(column.stored)} ${currentType(column)}`).join(', ')}) ENGINE = Null`,
+    const definitions = columns.map(
+      (column) => `${quoteName(column.stored)} ${currentType(column)}`,
     );
+    if (isKeyless) definitions.unshift(`${quoteName(ROW_NUMBER)} UInt64`);
+    await this.#command(`CREATE TABLE ${this.#inlet} (${definitions.join(', ')}) ENGINE = Null`);
     const own = OWN_COLUMNS.map(({ name, clickhouse }) => {
       const value = {
         _version: firstVersion(epoch).toString(),
@@ -52,7 +62,8 @@ export class LoadStorage {
         _offset: '0',
         _transaction: '0',
       }[name];
-      return `CAST(${quoteText(value)} AS ${clickhouse}) AS ${quoteName(name)}`;
+      const number = isKeyless && name === '_version' ? ` + ${quoteName(ROW_NUMBER)}` : '';
+      return `CAST(CAST(${quoteText(value)} AS ${clickhouse})${number} AS ${clickhouse}) AS ${quoteName(name)}`;
     });
     for (const [view, target] of this.#views) {
       await this.#command(
@@ -64,11 +75,24 @@ export class LoadStorage {
   /** @param rows - tab-separated values of the plan's columns, whole rows */
   async insert(rows: Buffer): Promise<void> {
     const names = this.#plan.columns.map(({ stored }) => stored);
+    if (this.#plan.isKeyless) names.unshift(ROW_NUMBER);
+    const values = this.#plan.isKeyless ? this.#numbered(rows) : rows;
     try {
-      await insertCopied(this.#client, this.#inlet, names, rows);
+      await insertCopied(this.#client, this.#inlet, names, values);
     } catch (error) {
       throw sinkError(error, `storing copied rows of ${this.#storage}`);
     }
+  }
+
+  #numbered(rows: Buffer): Buffer {
+    const pieces: Buffer[] = [];
+    for (let start = 0; start < rows.length;) {
+      const end = rows.indexOf(NEWLINE, start) + 1 || rows.length;
+      pieces.push(Buffer.from(`${this.#rows}\t`), rows.subarray(start, end));
+      this.#rows += 1;
+      start = end;
+    }
+    return Buffer.concat(pieces);
   }
 
   /** Takes the inlet away; the rows stay. */
@@ -108,8 +132,8 @@ function helper(storage: string, what: string): string {
   return `ops.${quoteName(`first load ${storage} ${what}`)}`;
 }
 
-function viewsOf(storage: string) {
-  return [CHANGES, CURRENT].map(
+function viewsOf(storage: string, databases: readonly string[] = [CHANGES, CURRENT]) {
+  return databases.map(
     (database) => [helper(storage, database), `${database}.${quoteName(storage)}`] as const,
   );
 }

@@ -5,7 +5,7 @@ import { TributaryError } from '#runtime/errors.ts';
 import type { Source } from '../catalog/catalog.ts';
 import { tableRules } from '../catalog/column-rules.ts';
 import type { Offset } from '../change/offset.ts';
-import { parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
+import { isUnseen, parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
 import { FIRST_EPOCH, type Epoch } from '../change/version.ts';
 import { knownColumns } from '../evolution/column-memory.ts';
 import type { Sink } from '../sink/sink.ts';
@@ -78,9 +78,8 @@ const HEARTBEAT_MS = 2_000;
 const ATTEMPTS = 3;
 /** A transaction that is in the log but not to be seen yet is so for an instant. */
 const SNAPSHOT_ATTEMPTS = 200;
-/** Records before a marker, and transactions after a snapshot, among which such a one would be. */
+/** Records before a marker among which such a one would be. */
 const NEAR_RECORDS = 1_000_000;
-const NEAR_TRANSACTIONS = 1 << 20;
 
 /**
  * Loads a table anew while its changes keep flowing, and puts right what differs.
@@ -371,7 +370,6 @@ async function seesAll(
   from: ReadonlyMap<number, Offset>,
   snapshot: string,
 ): Promise<boolean> {
-  const { xmax, underWay } = parseTransactionSnapshot(snapshot);
   const places = [...from].map(
     ([partition, offset]) =>
       `(_partition = ${partition} AND _offset < ${offset} AND _offset + ${NEAR_RECORDS} >= ${offset})`,
@@ -379,10 +377,7 @@ async function seesAll(
   try {
     const result = await warehouse.query({
       query: `SELECT count() AS unseen FROM ${CHANGES}.${quoteName(storage)}
-              WHERE (${places.join(' OR ')}) AND _transaction != 0
-                AND (has({underWay:Array(UInt32)}, _transaction)
-                  OR toUInt32(_transaction - toUInt32({xmax:UInt32})) < ${NEAR_TRANSACTIONS})`,
-      query_params: { underWay: [...underWay], xmax },
+              WHERE (${places.join(' OR ')}) AND ${isUnseen(parseTransactionSnapshot(snapshot))}`,
       format: 'JSONEachRow',
     });
     const [row] = await result.json<{ unseen: string | number }>();

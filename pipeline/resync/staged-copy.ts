@@ -2,16 +2,15 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { firstVersion, type Epoch } from '../change/version.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
+import { isKeyless, sumRows } from '../sink/keyless-ddl.ts';
 import { CHANGES, CURRENT, type StoredColumn } from '../sink/table-ddl.ts';
-import { OWN_COLUMNS } from '../transform/table-plan.ts';
+import { COPY_COLUMNS, OWN_COLUMNS, OWN_NAMES } from '../transform/table-plan.ts';
 import { insertCopied } from './copied-rows.ts';
 
 /** Place of rows that no record brought: a partition that Kafka never has. */
 export const NO_PARTITION = 4_294_967_295;
 /** Memory that comparing may take before it goes on on disk, in bytes. */
 const MEMORY_BYTES = 512 * 1024 * 1024;
-
-const OWN_NAMES: ReadonlySet<string> = new Set(OWN_COLUMNS.map(({ name }) => name));
 
 /** What a copy put right. */
 export interface Corrections {
@@ -31,6 +30,8 @@ export class StagedCopy {
   readonly #columns: readonly StoredColumn[];
   /** Columns that the source no longer has: a row that is written keeps what it has in them. */
   readonly #kept: readonly string[];
+  /** Whether equal rows are counted, because nothing else tells rows apart. */
+  readonly #isKeyless: boolean;
 
   /**
    * @param storage - name of the table in `current` and `changes`
@@ -48,6 +49,7 @@ export class StagedCopy {
     // With a blank in it, so that no name of anybody's is like it.
     this.#staging = `ops.${quoteName(`resync ${storage}`)}`;
     this.#found = `ops.${quoteName(`resync ${storage} found`)}`;
+    this.#isKeyless = isKeyless(columns);
     this.#columns = columns.filter(({ name }) => copied.includes(name));
     this.#kept = columns
       .map(({ name }) => name)
@@ -57,9 +59,10 @@ export class StagedCopy {
   /** Makes room for a copy; what a killed one left is dropped. */
   async create(): Promise<void> {
     await this.drop();
+    const [like, order] = this.#isKeyless ? [CHANGES, [COPY_COLUMNS.row]] : [CURRENT, this.#key()];
     await this.#command(
-      `CREATE TABLE ${this.#staging} AS ${CURRENT}.${this.#storage}
-       ENGINE = MergeTree ORDER BY (${this.#key().join(', ')})`,
+      `CREATE TABLE ${this.#staging} AS ${like}.${this.#storage}
+       ENGINE = MergeTree ORDER BY (${order.join(', ')})`,
     );
   }
 
@@ -86,6 +89,42 @@ export class StagedCopy {
    * @param readAt - when the copy was taken
    */
   async apply(epoch: Epoch, readAt: string): Promise<Corrections> {
+    return this.#isKeyless ? this.#applyCopies(epoch, readAt) : this.#applyRows(epoch, readAt);
+  }
+
+  /**
+   * Adds copies that the change log lacks of a row, and takes away those it has too many: what is of
+   * the epoch itself came after the copy of the table and counts on top. Rows keep nothing in columns
+   * that the source no longer has, because nobody can say which of them it was.
+   */
+  async #applyCopies(epoch: Epoch, readAt: string): Promise<Corrections> {
+    const { row, copies } = COPY_COLUMNS;
+    const log = `${CHANGES}.${this.#storage}`;
+    const names = [...this.#columns.map(({ name }) => name), ...this.#kept];
+    const columns = names.map(quoteName);
+    const version = `toUInt128(${quoteText(firstVersion(epoch).toString())})`;
+    const both =
+      `(SELECT ${[...columns, row, copies].join(', ')} FROM ${this.#staging} UNION ALL ` +
+      `SELECT ${[...columns, row].join(', ')}, -${copies} FROM ${log} FINAL WHERE _version < ${version}) AS c`;
+    const own = ownValues(epoch, readAt, {
+      deleted: `${copies} < 0`,
+      op: `if(${copies} < 0, 'delete', 'snapshot')`,
+    });
+    const ownNames = OWN_COLUMNS.map(({ name }) => name);
+    await this.#command(
+      `INSERT INTO ${log} (${[...columns, ...ownNames, row, copies].join(', ')})
+       SELECT ${[...columns, ...own, row, copies].join(', ')}
+       FROM (${sumRows(both, names, '!= 0')})
+       SETTINGS max_bytes_before_external_group_by = ${MEMORY_BYTES}`,
+    );
+    const sumOf = (which: string) =>
+      this.#number(
+        `SELECT sumIf(abs(${copies}), ${copies} ${which} 0) FROM ${log} FINAL WHERE _version = ${version}`,
+      );
+    return { written: await sumOf('>'), removed: await sumOf('<') };
+  }
+
+  async #applyRows(epoch: Epoch, readAt: string): Promise<Corrections> {
     const key = this.#key();
     const names = this.#columns.map(({ name }) => quoteName(name));
     const version = `toUInt128(${quoteText(firstVersion(epoch).toString())})`;
@@ -109,19 +148,7 @@ export class StagedCopy {
     const written = await this.#number(`SELECT countIf(_in_source > 0) FROM ${this.#found}`);
     const removed = await this.#number(`SELECT countIf(_in_source = 0) FROM ${this.#found}`);
     const own = (op: 'snapshot' | 'delete') =>
-      OWN_COLUMNS.map(({ name, clickhouse }) => {
-        const value = {
-          _version: firstVersion(epoch).toString(),
-          _deleted: op === 'delete' ? '1' : '0',
-          _op: op,
-          _committed_at: readAt,
-          _lsn: '0',
-          _partition: String(NO_PARTITION),
-          _offset: '0',
-          _transaction: '0',
-        }[name];
-        return `CAST(${quoteText(value)} AS ${clickhouse}) AS ${quoteName(name)}`;
-      });
+      ownValues(epoch, readAt, { deleted: String(op === 'delete'), op: quoteText(op) });
     const ownNames = OWN_COLUMNS.map(({ name }) => name);
     const kept = this.#kept.map(quoteName);
     const isFound = (which: string) =>
@@ -168,4 +195,25 @@ export class StagedCopy {
       throw sinkError(error, `${doing} of ${this.#storage}`);
     }
   }
+}
+
+/** SQL of the columns of ours in rows that no record brought. */
+function ownValues(
+  epoch: Epoch,
+  readAt: string,
+  { deleted, op }: { readonly deleted: string; readonly op: string },
+): string[] {
+  return OWN_COLUMNS.map(({ name, clickhouse }) => {
+    const value = {
+      _version: quoteText(firstVersion(epoch).toString()),
+      _deleted: deleted,
+      _op: op,
+      _committed_at: quoteText(readAt),
+      _lsn: '0',
+      _partition: String(NO_PARTITION),
+      _offset: '0',
+      _transaction: '0',
+    }[name];
+    return `CAST(${value} AS ${clickhouse}) AS ${quoteName(name)}`;
+  });
 }

@@ -131,10 +131,11 @@ export const ERROR_CODES = {
   },
   KEY_MISSING: {
     disposition: 'halt',
-    meaning: 'A table has no primary key, so its rows cannot be told apart in the warehouse.',
+    meaning:
+      'A table has no primary key, and a change does not tell the row before it, so nobody can say which row it was.',
     fix:
-      'Add a primary key; or make a unique index its replica identity and name its columns under `keys` ' +
-      'in tributary.yaml; or leave the table out of `tables:`.',
+      'ALTER TABLE … REPLICA IDENTITY FULL, or add a primary key, and run `tributary resync` for the table; or leave ' +
+      'it out of `tables:`. `tributary connectors preflight` names the statement.',
   },
   MASK_REFUSED: {
     disposition: 'halt',
@@ -144,7 +145,7 @@ export const ERROR_CODES = {
   KEY_CHANGED: {
     disposition: 'halt',
     meaning:
-      'The primary key columns of a table changed; rows already in the warehouse use the old key.',
+      'The primary key columns of a table changed, or it has one now, or none any more; rows already in the warehouse use the old key.',
     fix: 'Drop the tables of that name in current and changes, restart the pipeline, and run `tributary resync` for the table; the old change log can be kept under another name.',
   },
   TYPE_CHANGED: {

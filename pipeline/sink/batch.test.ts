@@ -13,6 +13,7 @@ const plans = [0, 1].map((schemaId): TablePlan => ({
   relation: 't',
   columns: [],
   row: { type: 'record', fields: [] },
+  isKeyless: false,
   gone: new Set<string>(),
   isDropped: () => false,
   isInContract: () => false,

@@ -6,7 +6,9 @@ import { parseOffset } from '../change/offset.ts';
 import { COMMIT_LSN_OF_VERSION, firstVersion, packVersion } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import {
+  COPY_COLUMNS,
   OWN_COLUMNS,
+  OWN_NAMES,
   storageName,
   type PlannedColumn,
   type TablePlan,
@@ -14,6 +16,7 @@ import {
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName, quoteText } from './identifier.ts';
 import type { Sink, StoredPosition } from './sink.ts';
+import { isKeyless, sumRows } from './keyless-ddl.ts';
 import { recordSchemaChange } from './schema-history.ts';
 import { storedColumns } from './stored-columns.ts';
 import {
@@ -111,11 +114,14 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
 
     async insert(block, token) {
       const { plan } = block;
-      // The change log last: what it holds counts as stored, after a crash too (`storedOffsets`).
+      const forCurrent = () => block.bytes(isNullable(currentType));
+      // The change log last: what it holds counts as stored, after a crash too (`storedPositions`).
+      // Without a key it is all there is.
       failpoint('before-insert');
-      await insertInto(CURRENT, plan, block.bytes(isNullable(currentType)), token);
+      if (!plan.isKeyless) await insertInto(CURRENT, plan, forCurrent(), token);
       failpoint('between-inserts');
-      await insertInto(CHANGES, plan, block.bytes(isNullable(changesType)), token);
+      const forLog = plan.isKeyless ? forCurrent() : block.bytes(isNullable(changesType));
+      await insertInto(CHANGES, plan, forLog, token);
       failpoint('after-insert');
     },
 
@@ -175,23 +181,38 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
 
     async truncate(table, own) {
       const doing = `truncating ${table.source}.${table.relation}`;
-      const names = (await storedColumns(client, storageName(table))).map((column) => column.name);
+      const stored = await storedColumns(client, storageName(table));
+      const names = stored.map((column) => column.name);
       if (names.length === 0) return;
       const storage = quoteName(storageName(table));
       const all = names.map(quoteName).join(', ');
       const ownNames = OWN_COLUMNS.map((column) => column.name as string);
-      const data = names.filter((name) => !ownNames.includes(name)).map(quoteName);
+      const dataNames = names.filter((name) => !OWN_NAMES.has(name));
+      const data = dataNames.map(quoteName);
       const literals = OWN_COLUMNS.map(
         ({ name, clickhouse }, index) =>
           `CAST(${quoteText(String(own[index]))} AS ${clickhouse}) AS ${quoteName(name)}`,
       );
+      const before = `_version < toUInt128(${quoteText(String(own[0]))})`;
+      if (isKeyless(stored)) {
+        const { row, copies } = COPY_COLUMNS;
+        const log = `${CHANGES}.${storage}`;
+        // What is there is taken away; what was taken away before it came, given back.
+        await command(
+          `INSERT INTO ${log} (${[...data, ...ownNames.map(quoteName), row, copies].join(', ')})
+           SELECT ${[...data, ...literals, row, `-${copies}`].join(', ')}
+           FROM (${sumRows(`${log} AS c FINAL WHERE ${before}`, dataNames, '!= 0')})`,
+          doing,
+        );
+        return;
+      }
       // The change log first: its rows are read off the current table.
       for (const database of [CHANGES, CURRENT]) {
         await command(
           `INSERT INTO ${database}.${storage} (${[...data, ...ownNames.map(quoteName)].join(', ')})
            SELECT ${[...data, ...literals].join(', ')} FROM (
              SELECT ${all} FROM ${CURRENT}.${storage} FINAL
-             WHERE _version < toUInt128(${quoteText(String(own[0]))}))`,
+             WHERE ${before})`,
           doing,
         );
         failpoint('between-truncate-inserts');

@@ -88,6 +88,8 @@ function fill(layout: Layout, work: readonly RowWork[], lookUp: LookUp): FilledB
         const unchanged = reader.read(item.record.value ?? Buffer.alloc(0), place, block);
         const row = block.rows;
         if (unchanged.length > 0) {
+          // With REPLICA IDENTITY FULL nothing is left out, and without a key nothing tells what it was.
+          if (plan.isKeyless) throw incomplete(plan);
           lastRows ??= rowsByKey(block);
           const key = block.keyOf(row);
           const before = lastRows.get(key);

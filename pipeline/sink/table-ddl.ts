@@ -3,11 +3,20 @@ import { MAX_DECIMAL_DIGITS, nullableOf } from '../transform/column-type.ts';
 import {
   nameBeside,
   OWN_COLUMNS,
+  OWN_NAMES,
   storageName,
   type PlannedColumn,
   type TablePlan,
 } from '../transform/table-plan.ts';
 import { quoteName, quoteText } from './identifier.ts';
+import {
+  CHANGE_KEY,
+  copyColumns,
+  createCopies,
+  eachCopy,
+  eachPeriod,
+  rowDefinition,
+} from './keyless-ddl.ts';
 
 /** Database of the tables behind the current views. */
 export const CURRENT = 'current';
@@ -49,6 +58,7 @@ export function changesType(column: PlannedColumn): string {
 
 /** Statements that make a table which is not there yet. Safe to run from two processes at once. */
 export function createTable(plan: TablePlan): TableChange {
+  if (plan.isKeyless) return createKeyless(plan);
   const storage = quoteName(storageName(plan));
   const key = plan.columns
     .filter((column) => column.isKey)
@@ -77,17 +87,57 @@ export function createTable(plan: TablePlan): TableChange {
         `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (${key.join(', ')}) ` +
         `SETTINGS non_replicated_deduplication_window = 1000 ` +
         `COMMENT ${quoteText(`newest version of each row of ${what}; read the view instead`)}`,
-      createView(plan, []),
-      createHistory(plan, []),
+      ...createViews(plan, []),
     ],
     notes: ['table first seen'],
   };
 }
 
+/** The storage of a table without a key: a change log, in which deletes are whole rows, and views. */
+function createKeyless(plan: TablePlan): TableChange {
+  const own = OWN_COLUMNS.map(
+    ({ name, clickhouse, comment }) =>
+      `${quoteName(name)} ${clickhouse} COMMENT ${quoteText(comment)}`,
+  );
+  const columns = plan.columns.map((column) => ({
+    name: column.stored,
+    type: currentType(column),
+  }));
+  const definitions = [
+    ...columns.map(({ name, type }) => `${quoteName(name)} ${type}`),
+    ...own,
+    ...copyColumns(columns),
+  ];
+  return {
+    statements: [
+      `CREATE DATABASE IF NOT EXISTS ${quoteName(plan.source)}`,
+      `CREATE TABLE IF NOT EXISTS ${CHANGES}.${quoteName(storageName(plan))} (${definitions.join(', ')}) ` +
+        `ENGINE = ReplacingMergeTree ORDER BY (${CHANGE_KEY.join(', ')}) ` +
+        `SETTINGS non_replicated_deduplication_window = 1000 ` +
+        `COMMENT ${quoteText(`every change of ${plan.schema}.${plan.table} of source ${plan.source}`)}`,
+      ...createViews(plan, []),
+    ],
+    notes: ['table first seen'],
+  };
+}
+
+/** The views of a table, newest definition. */
+function createViews(plan: TablePlan, gone: readonly string[]): string[] {
+  const storage = quoteName(storageName(plan));
+  const copies = plan.isKeyless
+    ? [createCopies(`${CURRENT}.${storage}`, `${CHANGES}.${storage}`, storedNames(plan, gone))]
+    : [];
+  return [...copies, createView(plan, gone), createHistory(plan, gone)];
+}
+
+function storedNames(plan: TablePlan, gone: readonly string[]): string[] {
+  return [...plan.columns.map(({ stored }) => stored), ...gone];
+}
+
 /**
  * What has to change in a table that is there already.
  *
- * @param current - columns of the table in `current`
+ * @param current - its columns, see `storedColumns`
  * @throws TributaryError `KEY_CHANGED`, `TYPE_CHANGED`
  */
 export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): TableChange {
@@ -97,15 +147,19 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
   if (oldKey.length !== newKey.length || newKey.some((name) => !oldKey.includes(name))) {
     throw new TributaryError(
       'KEY_CHANGED',
-      `${plan.source}.${plan.relation}: the primary key was (${oldKey.join(', ')}), now it is (${newKey.join(', ')})`,
+      `${plan.source}.${plan.relation}: the primary key was ${keyText(oldKey)}, now it is ${keyText(newKey)}`,
     );
   }
   const statements: string[] = [];
   const notes: string[] = [];
   const storage = quoteName(storageName(plan));
+  // The current table last: what it lacks is added again after a crash.
+  const tables = plan.isKeyless ? [CHANGES] : [CHANGES, CURRENT];
+  const modify = (database: string, name: string, type: string) =>
+    `ALTER TABLE ${database}.${storage} MODIFY COLUMN ${quoteName(name)} ${type}`;
   // A warehouse of an earlier version of ours may lack some.
   for (const { name, clickhouse, comment } of OWN_COLUMNS.filter(({ name }) => !byName.has(name))) {
-    for (const database of [CHANGES, CURRENT]) {
+    for (const database of tables) {
       statements.push(
         `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(name)} ${clickhouse} COMMENT ${quoteText(comment)}`,
       );
@@ -117,11 +171,10 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
     if (stored === undefined) {
       // Rows from before know nothing of the column: NULL where that can be said.
       const added = column.type.canBeNullable ? nullableOf(column.type.clickhouse) : wanted;
-      const place = quoteName(previousColumn(plan, column));
-      // The current table last: what it lacks is added again after a crash.
-      for (const database of [CHANGES, CURRENT]) {
+      const place = placeOf(plan, column);
+      for (const database of tables) {
         statements.push(
-          `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(column.stored)} ${added} AFTER ${place}`,
+          `ALTER TABLE ${database}.${storage} ADD COLUMN IF NOT EXISTS ${quoteName(column.stored)} ${added} ${place}`,
         );
       }
       notes.push(`added column ${column.name}`);
@@ -134,18 +187,16 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
       if (plan.isInContract(column.name) && withoutNull(fitted) === 'String') {
         throw new TributaryError('CONTRACT_BROKEN', what);
       }
-      const name = quoteName(column.stored);
-      statements.push(
-        `ALTER TABLE ${CHANGES}.${storage} MODIFY COLUMN ${name} ${withNull(fitted)}`,
-        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${name} ${fitted}`,
-      );
+      for (const database of tables) {
+        const isWhole = database === CURRENT || plan.isKeyless;
+        statements.push(modify(database, column.stored, isWhole ? fitted : withNull(fitted)));
+      }
       notes.push(`column ${column.name} is now ${fitted}`);
     }
   }
   const planned = new Set(plan.columns.map((column) => column.stored));
-  const own = new Set<string>(OWN_COLUMNS.map((column) => column.name));
   const others = current.filter(
-    ({ name }) => !planned.has(name) && !own.has(name) && !plan.isDropped(name),
+    ({ name }) => !planned.has(name) && !OWN_NAMES.has(name) && !plan.isDropped(name),
   );
   for (const { name, type } of others) {
     if (plan.gone.has(name) && plan.isInContract(name)) {
@@ -156,13 +207,12 @@ export function alterTable(plan: TablePlan, current: readonly StoredColumn[]): T
     }
     // Rows of this plan have no value for it, which is neither 0 nor empty.
     if (withNull(type) !== type) {
-      statements.push(
-        `ALTER TABLE ${CURRENT}.${storage} MODIFY COLUMN ${quoteName(name)} ${withNull(type)}`,
-      );
+      statements.push(modify(plan.isKeyless ? CHANGES : CURRENT, name, withNull(type)));
     }
   }
   const gone = others.map(({ name }) => name);
-  statements.push(createView(plan, gone), createHistory(plan, gone));
+  if (plan.isKeyless) statements.push(modifyRow(plan, current, storage));
+  statements.push(...createViews(plan, gone));
   return { statements, notes };
 }
 
@@ -177,6 +227,20 @@ export function textColumns(plan: TablePlan, current: readonly StoredColumn[]): 
       )
       .map(({ stored }) => stored),
   );
+}
+
+/** Lets columns that were added count in what makes rows equal; all that the log has ever had do. */
+function modifyRow(plan: TablePlan, stored: readonly StoredColumn[], storage: string): string {
+  const columns = new Map(
+    stored.filter(({ name }) => !OWN_NAMES.has(name)).map(({ name, type }) => [name, type]),
+  );
+  for (const column of plan.columns) columns.set(column.stored, currentType(column));
+  const definition = rowDefinition([...columns].map(([name, type]) => ({ name, type })));
+  return `ALTER TABLE ${CHANGES}.${storage} MODIFY COLUMN ${definition}`;
+}
+
+function keyText(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : `(${names.join(', ')})`;
 }
 
 /**
@@ -195,9 +259,13 @@ function createView(plan: TablePlan, gone: readonly string[]): string {
       (column) => `${quoteName(column.stored)} AS ${quoteName(column.sourceName)}`,
     ),
   ];
+  const current = `${CURRENT}.${quoteName(storageName(plan))}`;
+  const rows = plan.isKeyless
+    ? `(${eachCopy(current, storedNames(plan, gone))})`
+    : `${current} FINAL`;
   return (
     `CREATE OR REPLACE VIEW ${quoteName(plan.source)}.${quoteName(plan.relation)} AS ` +
-    `SELECT ${columns.join(', ')} FROM ${CURRENT}.${quoteName(storageName(plan))} FINAL`
+    `SELECT ${columns.join(', ')} FROM ${rows}`
   );
 }
 
@@ -226,19 +294,24 @@ function createHistory(plan: TablePlan, gone: readonly string[]): string {
     .filter((column) => column.isKey)
     .map((column) => quoteName(column.stored));
   // Within the view; a source column may have any name.
-  const [since, until] = ['_since', '_until'].map((name) =>
-    quoteName(nameBeside(new Set([name]), name, names)),
-  );
+  const inside = (name: string) => quoteName(nameBeside(new Set([name]), name, names));
+  const [since, until] = [inside('_since'), inside('_until')];
   const inOrder = `PARTITION BY ${key.join(', ')} ORDER BY _version`;
-  return (
+  const log = `${CHANGES}.${quoteName(storageName(plan))}`;
+  const view =
     `CREATE OR REPLACE VIEW ${HISTORY}.${quoteName(storageName(plan))} AS ` +
-    `SELECT ${columns.join(', ')}, h.${since} AS valid_from, h.${until} AS valid_to FROM (` +
-    `SELECT ${stored.join(', ')}, _deleted, ${since}, ` +
+    `SELECT ${columns.join(', ')}, h.${since} AS valid_from, h.${until} AS valid_to FROM (`;
+  const isPeriod = `(h.${until} IS NULL OR h.${since} < h.${until})`;
+  if (plan.isKeyless) {
+    const periods = eachPeriod(log, storedNames(plan, gone), { since, until });
+    return `${view}${periods}) AS h WHERE h.${since} IS NOT NULL AND ${isPeriod}`;
+  }
+  return (
+    `${view}SELECT ${stored.join(', ')}, _deleted, ${since}, ` +
     `leadInFrame(toNullable(${since})) OVER (${inOrder} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS ${until} ` +
     `FROM (SELECT ${stored.join(', ')}, _deleted, _version, ` +
     `max(_committed_at) OVER (${inOrder} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ${since} ` +
-    `FROM ${CHANGES}.${quoteName(storageName(plan))} FINAL)) AS h ` +
-    `WHERE h._deleted = 0 AND (h.${until} IS NULL OR h.${since} < h.${until})`
+    `FROM ${log} FINAL)) AS h WHERE h._deleted = 0 AND ${isPeriod}`
   );
 }
 
@@ -248,10 +321,9 @@ function renamed(plan: TablePlan, gone: readonly string[]): readonly PlannedColu
   return plan.columns.filter(({ sourceName }) => !names.has(sourceName));
 }
 
-function previousColumn(plan: TablePlan, column: PlannedColumn): string {
-  const index = plan.columns.indexOf(column);
-  const previous = plan.columns[index - 1] ?? plan.columns.find((other) => other.isKey);
-  return previous?.stored ?? column.stored;
+function placeOf(plan: TablePlan, column: PlannedColumn): string {
+  const previous = plan.columns[plan.columns.indexOf(column) - 1];
+  return previous === undefined ? 'FIRST' : `AFTER ${quoteName(previous.stored)}`;
 }
 
 const INTEGERS = ['Int16', 'Int32', 'Int64'];

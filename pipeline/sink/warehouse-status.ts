@@ -1,7 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName } from './identifier.ts';
-import { CURRENT } from './table-ddl.ts';
 
 /** What the warehouse says of one source. */
 export interface SourceFreshness {
@@ -58,7 +57,7 @@ export async function readFreshness(
       views.map(async ({ database, name }) => {
         const [row] = await query<{ count: string }>(
           client,
-          `SELECT toString(count()) AS count FROM ${CURRENT}.${quoteName(`${database}__${name}`)} FINAL`,
+          `SELECT toString(count()) AS count FROM ${quoteName(database)}.${quoteName(name)}`,
           {},
         );
         return { database, count: BigInt(row?.count ?? '0') };

@@ -4,7 +4,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import pg from 'pg';
 import type { AvroSchema } from '../avro/avro-schema.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
-import { createTable, CURRENT } from '../sink/table-ddl.ts';
+import { CHANGES, createTable, CURRENT } from '../sink/table-ddl.ts';
 import { planTable, storageName, type TablePlan } from '../transform/table-plan.ts';
 import { envelopeSchema } from './sample-envelope.ts';
 
@@ -15,6 +15,14 @@ export interface MirroredColumn {
   readonly definition: string;
   /** Its schema in the records of a connector. */
   readonly avro: AvroSchema;
+}
+
+interface LoggedChange {
+  readonly n: string;
+  readonly deleted: boolean;
+  readonly image: string;
+  /** The low 32 bits of its transaction's number. */
+  readonly xid: string;
 }
 
 /** Settings by which ClickHouse reads the JSON that Postgres makes of a row. */
@@ -44,7 +52,7 @@ export class MirroredTable {
     this.#log = pg.escapeIdentifier(`${plan.table}_log`);
   }
 
-  /** Makes the table on both sides. */
+  /** Makes the table on both sides, without a key when none is named. */
   static async create(
     source: pg.Client,
     warehouse: ClickHouseClient,
@@ -56,11 +64,14 @@ export class MirroredTable {
       source: 'shop',
       schema: 'public',
       table,
-      keySchema: {
-        type: 'record',
-        name: 'Key',
-        fields: fields.filter(({ name }) => key.includes(name)),
-      },
+      keySchema:
+        key.length === 0
+          ? null
+          : {
+              type: 'record',
+              name: 'Key',
+              fields: fields.filter(({ name }) => key.includes(name)),
+            },
       valueSchema: envelopeSchema(table, fields),
       schemaId: 1,
       rules: tableRules(NO_COLUMN_RULES, { schema: 'public', table }),
@@ -70,10 +81,14 @@ export class MirroredTable {
       await warehouse.command({ query: statement });
     }
     const name = pg.escapeIdentifier(table);
+    const primaryKey =
+      key.length === 0
+        ? ''
+        : `, PRIMARY KEY (${key.map((column) => pg.escapeIdentifier(column)).join(', ')})`;
     await source.query(`
-      CREATE TABLE ${name} (${columns.map((column) => `${pg.escapeIdentifier(column.name)} ${column.definition}`).join(', ')},
-        PRIMARY KEY (${key.map((column) => pg.escapeIdentifier(column)).join(', ')}));
-      CREATE TABLE ${mirrored.#log} (n bigserial PRIMARY KEY, deleted boolean, image jsonb);
+      CREATE TABLE ${name} (${columns.map((column) => `${pg.escapeIdentifier(column.name)} ${column.definition}`).join(', ')}${primaryKey});
+      CREATE TABLE ${mirrored.#log} (n bigserial PRIMARY KEY, deleted boolean, image jsonb,
+        xid text DEFAULT (pg_current_xact_id()::text::bigint & 4294967295)::text);
       CREATE FUNCTION ${pg.escapeIdentifier(`${table}_note`)}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF TG_OP <> 'INSERT' THEN INSERT INTO ${mirrored.#log} (deleted, image) VALUES (true, to_jsonb(OLD)); END IF;
         IF TG_OP <> 'DELETE' THEN INSERT INTO ${mirrored.#log} (deleted, image) VALUES (false, to_jsonb(NEW)); END IF;
@@ -99,14 +114,14 @@ export class MirroredTable {
   /** Brings changes over, up to this one. */
   async apply(upTo: number): Promise<void> {
     if (upTo <= this.#applied) return;
-    const { rows } = await this.#source.query<{ n: string; deleted: boolean; image: string }>(
-      `SELECT n::text, deleted, image::text FROM ${this.#log} WHERE n > $1 AND n <= $2 ORDER BY n`,
+    const { rows } = await this.#source.query<LoggedChange>(
+      `SELECT n::text, deleted, image::text, xid FROM ${this.#log} WHERE n > $1 AND n <= $2 ORDER BY n`,
       [this.#applied, upTo],
     );
     await this.#insert(
       rows.map(
-        ({ n, deleted, image }) =>
-          `{"_version": ${n}, "_deleted": ${Number(deleted)}, ${image.slice(1)}`,
+        ({ n, deleted, image, xid }) =>
+          `{"_version": ${n}, "_deleted": ${Number(deleted)}, "_transaction": ${xid}, ${image.slice(1)}`,
       ),
     );
     this.#applied = upTo;
@@ -146,7 +161,7 @@ export class MirroredTable {
   }
 
   #storage(): string {
-    return `${CURRENT}.${quoteName(storageName(this.plan))}`;
+    return `${this.plan.isKeyless ? CHANGES : CURRENT}.${quoteName(storageName(this.plan))}`;
   }
 
   async #insert(lines: readonly string[]): Promise<void> {

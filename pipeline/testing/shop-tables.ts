@@ -218,6 +218,7 @@ function planOf(table: ShopTable): TablePlan {
     relation,
     columns: Object.entries(TABLES[table]).map(([name, type]) => columnOf(name, type)),
     row: { type: 'record', fields: [] },
+    isKeyless: false,
     gone: new Set(),
     isDropped: () => false,
     isInContract: () => false,

@@ -44,7 +44,20 @@ export const OWN_COLUMNS = [
   },
 ] as const;
 
-const OWN_NAMES: ReadonlySet<string> = new Set(OWN_COLUMNS.map((column) => column.name));
+/**
+ * Columns that the change log of a table without a key has as well. ClickHouse computes them of the
+ * others, so that rows are equal however they came.
+ */
+export const COPY_COLUMNS = {
+  row: '_row',
+  copies: '_copies',
+} as const;
+
+/** Names of all columns of ours. */
+export const OWN_NAMES: ReadonlySet<string> = new Set<string>([
+  ...OWN_COLUMNS.map((column) => column.name),
+  ...Object.values(COPY_COLUMNS),
+]);
 
 /** How one source column is stored. */
 export interface PlannedColumn {
@@ -82,6 +95,8 @@ export interface TablePlan {
   readonly columns: readonly PlannedColumn[];
   /** Schema of its rows as they lie in records, dropped columns too. */
   readonly row: AvroRecord;
+  /** Whether nothing tells its rows apart: equal ones are counted. */
+  readonly isKeyless: boolean;
   /** Published names of columns that the source no longer has. */
   readonly gone: ReadonlySet<string>;
   /** Whether the catalog says to drop a column, by its published name. */
@@ -103,10 +118,11 @@ export function relationName(schema: string, table: string): string {
 }
 
 /**
- * Plans the storage of a table from the schemas of its records.
+ * Plans the storage of a table from the schemas of its records. Without a key schema it is one
+ * whose rows nothing tells apart.
  *
- * @throws TributaryError `KEY_MISSING` without a key schema, `ENVELOPE_UNEXPECTED` for a value
- * schema that is not an envelope, or a key of another table, `MASK_REFUSED`
+ * @throws TributaryError `ENVELOPE_UNEXPECTED` for a value schema that is not an envelope, or a key
+ * of another table, `MASK_REFUSED`
  */
 export function planTable(input: {
   source: string;
@@ -120,12 +136,6 @@ export function planTable(input: {
   published?: PublishedColumns;
 }): TablePlan {
   const keyFields = new Set(keyFieldsOf(input.keySchema));
-  if (keyFields.size === 0) {
-    throw new TributaryError(
-      'KEY_MISSING',
-      `${input.source}: ${input.schema}.${input.table} has no primary key`,
-    );
-  }
   const { rules } = input;
   const row = rowSchemaOf(input.valueSchema);
   const all = row.fields;
@@ -173,6 +183,7 @@ export function planTable(input: {
     relation: relationName(input.schema, input.table),
     columns,
     row,
+    isKeyless: keyFields.size === 0,
     gone: input.published?.gone ?? new Set(),
     isDropped: (column) => rules.maskOf(column) === 'drop',
     isInContract: rules.isInContract,

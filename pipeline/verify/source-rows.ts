@@ -1,5 +1,9 @@
 import pg from 'pg';
 import { describeError, messageCode, TributaryError } from '#runtime/errors.ts';
+import {
+  parseTransactionSnapshot,
+  type TransactionSnapshot,
+} from '../change/transaction-snapshot.ts';
 import { postgresHash, postgresRow } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
@@ -16,6 +20,9 @@ const SESSION = `
   SET max_parallel_workers_per_gather = 0; SET jit = off;
   SET default_transaction_read_only = on; SET lock_timeout = '5s'`;
 
+/** Hashes that are fetched together. */
+const HASHES_AT_ONCE = 20_000;
+
 /** Prepares a connection for {@link SourceRows}. */
 export async function prepareSession(client: pg.Client): Promise<void> {
   await client.query(SESSION);
@@ -27,7 +34,10 @@ export interface HashPart {
   readonly parts: number;
 }
 
-/** Reads a table at its source. Each method is one short statement of its own. */
+/**
+ * Reads a table at its source. Each method is one short statement of its own, but for those of a table
+ * without a key: no index leads to a part of it, so they read all of it, as of one moment.
+ */
 export class SourceRows {
   readonly #client: pg.Client;
   readonly #shape: TableShape;
@@ -124,6 +134,46 @@ export class SourceRows {
         { cells: rest.slice(key.length), revision: text(revision) },
       ]),
     );
+  }
+
+  /**
+   * Hashes of the rows, those in a part, each as often as it is there.
+   *
+   * @returns what the moment sees that they are of
+   */
+  async readCopies(
+    { part, parts }: HashPart,
+    take: (hash: string) => void,
+    signal: AbortSignal,
+  ): Promise<TransactionSnapshot> {
+    await this.#rows('BEGIN ISOLATION LEVEL REPEATABLE READ', []);
+    try {
+      const [snapshot] = await this.#rows('SELECT pg_current_snapshot()::text', []);
+      await this.#rows(
+        `DECLARE copies NO SCROLL CURSOR FOR
+         SELECT hash::text FROM (${this.#hashed([], '')}) AS s WHERE abs(hash % ${parts}) = ${part}`,
+        [],
+      );
+      for (;;) {
+        signal.throwIfAborted();
+        const rows = await this.#rows(`FETCH ${HASHES_AT_ONCE} FROM copies`, []);
+        if (rows.length === 0) return parseTransactionSnapshot(text(snapshot?.[0]));
+        for (const [hash] of rows) take(text(hash));
+      }
+    } finally {
+      await this.#client.query('ROLLBACK').catch(() => undefined);
+    }
+  }
+
+  /** Texts of the rows that have one of these hashes, each different row once. */
+  async textsByHash(hashes: readonly string[]): Promise<ReadonlyMap<string, RowCells>> {
+    const indexes = this.#shape.columns.map((_, index) => index);
+    const rows = await this.#rows(
+      `SELECT DISTINCT ON (hash) * FROM (${this.#hashed(indexes, '')}) AS s
+       WHERE hash = ANY ($1::bigint[])`,
+      [hashes],
+    );
+    return new Map(rows.map(([hash, ...cells]) => [text(hash), { cells }]));
   }
 
   #keyIndexes(): number[] {

@@ -4,7 +4,7 @@ import { MAX_SUSPECTS, type Suspects } from './suspects.ts';
 import type { WarehouseRows } from './warehouse-rows.ts';
 
 /** Rows whose hashes are kept in memory at a time, on average. */
-const ROWS_PER_PART = 1_000_000;
+export const ROWS_PER_PART = 1_000_000;
 
 /**
  * Finds rows that differ where the two sides sort keys differently, so that no range of keys means

@@ -3,7 +3,10 @@ import pg from 'pg';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
 import { knownColumns } from '../evolution/column-memory.ts';
-import { relationName } from '../transform/table-plan.ts';
+import { isKeyless } from '../sink/keyless-ddl.ts';
+import { storedColumns } from '../sink/stored-columns.ts';
+import { CHANGES } from '../sink/table-ddl.ts';
+import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
 import { canonicalText, withoutWrappers, type SourceType } from './canonical-text.ts';
 
 /** A table at its source. */
@@ -46,7 +49,10 @@ export interface TableShape {
   /** Quoted name of the view. */
   readonly view: string;
   readonly columns: readonly ComparedColumn[];
+  /** Empty when rows are not told apart. */
   readonly key: readonly KeyColumn[];
+  /** Where copies of a row are counted; of a table without a key alone. */
+  readonly copies?: CopiesLog;
   /**
    * `shared`: both sides sort the key alike, so a range of keys means the same rows to both.
    * `own`: they do not, e.g. a text under a language's collation.
@@ -56,6 +62,14 @@ export interface TableShape {
   readonly scansView: boolean;
   /** Columns whose texts the two sides do not have in common, with their types. */
   readonly notCompared: readonly string[];
+}
+
+/** The change log of a table without a key. */
+export interface CopiesLog {
+  /** Quoted name. */
+  readonly log: string;
+  /** Names in it by names in the view. */
+  readonly stored: ReadonlyMap<string, string>;
 }
 
 /** Why a table cannot be compared, and what it is known to hold. */
@@ -139,7 +153,10 @@ export async function readShape(
   const keyColumns = columns
     .filter(({ keyPlace }) => keyPlace !== null)
     .sort((a, b) => (a.keyPlace ?? 0) - (b.keyPlace ?? 0));
-  if (keyColumns.length === 0) return problem('the table has no primary key');
+  const copies = keyColumns.length > 0 ? undefined : await copiesLog(warehouse, table, columns);
+  if (keyColumns.length === 0 && copies === undefined) {
+    return problem('the table has no primary key, and the warehouse tells its rows apart by one');
+  }
   const compared: ComparedColumn[] = [];
   const notCompared = masked.map(({ name }) => `${name} (masked)`);
   for (const column of columns) {
@@ -165,9 +182,24 @@ export async function readShape(
     view: `${quoteName(table.source)}.${quoteName(view)}`,
     columns: compared,
     key,
+    ...(copies === undefined ? {} : { copies }),
     order: shared ? 'shared' : 'own',
     scansView: types.get(keyColumns[0]?.published ?? '') === 'UUID',
     notCompared,
+  };
+}
+
+/** @returns undefined when the warehouse stores the table with a key */
+async function copiesLog(
+  warehouse: ClickHouseClient,
+  { source, schema, table }: SourceTable,
+  columns: readonly PublishedColumn[],
+): Promise<CopiesLog | undefined> {
+  const storage = storageName({ source, relation: relationName(schema, table) });
+  if (!isKeyless(await storedColumns(warehouse, storage))) return undefined;
+  return {
+    log: `${CHANGES}.${quoteName(storage)}`,
+    stored: storedNames(columns.map(({ published }) => published)),
   };
 }
 

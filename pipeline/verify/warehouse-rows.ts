@@ -1,5 +1,9 @@
 import type { ClickHouseClient } from '@clickhouse/client';
+import { isUnseen, type TransactionSnapshot } from '../change/transaction-snapshot.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
+import { quoteName } from '../sink/identifier.ts';
+import { rowsThere } from '../sink/keyless-ddl.ts';
+import { COPY_COLUMNS } from '../transform/table-plan.ts';
 import { clickhouseHash, clickhouseRow } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
@@ -91,12 +95,53 @@ export class WarehouseRows {
   /** Hash of the key and of the row, for the rows whose key's hash is in a part. */
   async *keyHashes({ part, parts }: HashPart): AsyncGenerator<[string, string]> {
     const where = `WHERE abs(__key % ${parts}) = ${part}`;
-    const query = `SELECT toString(__key), toString(__hash) FROM (
+    yield* this.#pairs(`SELECT toString(__key), toString(__hash) FROM (
       SELECT ${this.#keyHash()} AS __key, __hash
       FROM (${this.#hashed(
         this.#shape.key.map(({ clickhouse }) => clickhouse),
         '',
-      )})) ${where}`;
+      )})) ${where}`);
+  }
+
+  /** Hashes of the rows of a table without a key, those in a part, and how often each was there. */
+  async *copies(
+    { part, parts }: HashPart,
+    asOf: TransactionSnapshot,
+  ): AsyncGenerator<[string, string]> {
+    yield* this.#pairs(`SELECT toString(__hash), toString(sum(__copies)) FROM (
+      SELECT ${this.#rowHash()} AS __hash, __copies FROM (
+        SELECT ${[...this.#texts(), '__copies'].join(', ')}
+        FROM (${this.#published(`NOT ${isUnseen(asOf)}`)})))
+      WHERE abs(__hash % ${parts}) = ${part} GROUP BY __hash`);
+  }
+
+  /** Texts of the rows that have one of these hashes, each different row once. */
+  async textsByHash(hashes: readonly string[]): Promise<ReadonlyMap<string, RowCells>> {
+    const rows = await this.#rows(
+      `SELECT toString(${this.#rowHash()}) AS __hash, * FROM (
+         SELECT ${this.#texts().join(', ')} FROM ${this.#shape.view})
+       WHERE ${this.#rowHash()} IN (${hashes.join(', ')}) LIMIT 1 BY __hash`,
+    );
+    return new Map(rows.map(([hash, ...cells]) => [text(hash), { cells }]));
+  }
+
+  /** Selects what was there of a table without a key, by published names, and `__copies`. */
+  #published(where: string): string {
+    const { copies } = this.#shape;
+    const names = this.#shape.columns.map(({ published }) => ({
+      published: quoteName(published),
+      stored: copies?.stored.get(published) ?? published,
+    }));
+    const renamed = names.map(({ published, stored }) => `${quoteName(stored)} AS ${published}`);
+    const rows = rowsThere(
+      copies?.log ?? '',
+      names.map(({ stored }) => stored),
+      where,
+    );
+    return `SELECT ${[...renamed, `${COPY_COLUMNS.copies} AS __copies`].join(', ')} FROM (${rows})`;
+  }
+
+  async *#pairs(query: string): AsyncGenerator<[string, string]> {
     try {
       const result = await this.#client.query({
         query,
@@ -154,12 +199,18 @@ export class WarehouseRows {
 
   /** Selects the hash of each row as `__hash`, and expressions of the key as `__k0`, … beside it. */
   #hashed(ofKey: readonly string[], where: string): string {
-    const { columns, view } = this.#shape;
-    const texts = columns.map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
     const keys = ofKey.map((expression, index) => `${expression} AS __k${index}`);
-    const hash = clickhouseHash(clickhouseRow(columns.map((_, index) => `__c${index}`)));
-    return `SELECT ${[`${hash} AS __hash`, ...ofKey.map((_, index) => `__k${index}`)].join(', ')}
-      FROM (SELECT ${[...texts, ...keys].join(', ')} FROM ${view} ${where})`;
+    return `SELECT ${[`${this.#rowHash()} AS __hash`, ...ofKey.map((_, index) => `__k${index}`)].join(', ')}
+      FROM (SELECT ${[...this.#texts(), ...keys].join(', ')} FROM ${this.#shape.view} ${where})`;
+  }
+
+  /** Expressions of the columns' texts, as `__c0`, … */
+  #texts(): string[] {
+    return this.#shape.columns.map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
+  }
+
+  #rowHash(): string {
+    return clickhouseHash(clickhouseRow(this.#shape.columns.map((_, index) => `__c${index}`)));
   }
 
   #within({ after, upTo }: KeyRange): string {
