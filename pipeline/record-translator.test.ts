@@ -32,21 +32,20 @@ const IMPOSTOR: AvroSchema = {
 };
 const SCHEMAS: readonly AvroSchema[] = [ENVELOPE, KEY, IMPOSTOR, 'string'];
 
-const translator = () =>
-  new RecordTranslator({
-    registry: {
-      async schema(id) {
-        const schema = SCHEMAS[id];
-        if (schema === undefined) throw new TributaryError('SCHEMA_UNKNOWN', 'no such schema');
-        return schema;
-      },
+const translator = new RecordTranslator({
+  registry: {
+    async schema(id) {
+      const schema = SCHEMAS[id];
+      if (schema === undefined) throw new TributaryError('SCHEMA_UNKNOWN', 'no such schema');
+      return schema;
     },
-    source: 'shop',
-    rules: NO_COLUMN_RULES,
-    columnNames: { of: async () => ({ names: new Map(), gone: new Set() }) },
-    log: createLogger('test', 'silent'),
-    signal: new AbortController().signal,
-  });
+  },
+  source: 'shop',
+  rules: NO_COLUMN_RULES,
+  columnNames: { of: async () => ({ names: new Map(), gone: new Set() }) },
+  log: createLogger('test', 'silent'),
+  signal: new AbortController().signal,
+});
 
 async function translate(
   value: Buffer | null,
@@ -54,10 +53,9 @@ async function translate(
   headers?: RecordHeaders,
 ): Promise<Work | TributaryError> {
   const record = { topic: 'shop.public.t', partition: 0, offset: offset(7n), key, value, headers };
-  const target = translator();
   try {
-    await target.makeReady(record);
-    return target.translate(record, new EpochTimeline([]));
+    await translator.makeReady(record);
+    return translator.translate(record, new EpochTimeline([]));
   } catch (error) {
     if (error instanceof TributaryError && dispositionOf(error) === 'dead-letter') return error;
     throw error;
