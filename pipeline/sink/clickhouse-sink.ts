@@ -26,6 +26,13 @@ const INSERT_SETTINGS = {
   async_insert: 0,
 } as const;
 
+/** How cells are to be written, so that they can be sent again. */
+const CELLS_AS_SENT = {
+  output_format_json_quote_64bit_integers: 1,
+  output_format_json_quote_decimals: 1,
+  output_format_json_quote_denormals: 1,
+} as const;
+
 /** Stores rows in ClickHouse. */
 export function createClickHouseSink(client: ClickHouseClient): Sink {
   async function guard<T>(doing: string, work: () => Promise<T>): Promise<T> {
@@ -146,10 +153,8 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
             WHERE _op NOT IN ('delete', 'truncate')`,
           format: 'JSONCompactEachRow',
           clickhouse_settings: {
+            ...CELLS_AS_SENT,
             max_query_size: String(list.length * 2 + MAX_QUERY_SIZE_WITHOUT_KEYS),
-            output_format_json_quote_64bit_integers: 1,
-            output_format_json_quote_decimals: 1,
-            output_format_json_quote_denormals: 1,
           },
         });
         return result.json<[row: number, ...values: Cell[]]>();
@@ -159,6 +164,31 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
           row,
           new Map(indexes.map((index, position) => [index, values[position] ?? null])),
         ]),
+      );
+    },
+
+    async deletesAt(plan, lsns) {
+      const keys = plan.columns.flatMap(({ isKey, stored }, index) =>
+        isKey ? [{ index, name: quoteName(stored) }] : [],
+      );
+      // All of the log is looked through: an update of a key is rarely torn apart by two batches.
+      const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
+        const result = await client.query({
+          query: `SELECT toString(_lsn), toString(_version), ${keys.map(({ name }) => name).join(', ')}
+            FROM ${CHANGES}.${quoteName(storageName(plan))}
+            WHERE _op = 'delete' AND _lsn IN (${lsns.map((lsn) => `toUInt64(${quoteText(String(lsn))})`).join(', ')})
+            ORDER BY _version DESC LIMIT 1 BY _lsn`,
+          format: 'JSONCompactEachRow',
+          clickhouse_settings: CELLS_AS_SENT,
+        });
+        return result.json<[lsn: string, version: string, ...key: Cell[]]>();
+      });
+      return new Map(
+        found.map(([lsn, version, ...key]) => {
+          const cells: Cell[] = [...plan.columns.map(() => null), version];
+          for (const [place, { index }] of keys.entries()) cells[index] = key[place] ?? null;
+          return [lsn, cells];
+        }),
       );
     },
 

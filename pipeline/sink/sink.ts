@@ -52,6 +52,12 @@ export interface Sink {
   ): Promise<ReadonlyMap<number, ReadonlyMap<number, Cell>>>;
 
   /**
+   * Key and version, as cells of a row, of the rows that were deleted by the changes at these
+   * positions of the source's log (`_lsn`).
+   */
+  deletesAt(plan: TablePlan, lsns: readonly Cell[]): Promise<ReadonlyMap<Cell, readonly Cell[]>>;
+
+  /**
    * Marks every row of a table that is older than a truncation as deleted by it. A table that is
    * not there has no rows.
    *

@@ -169,7 +169,7 @@ export class TableLane {
       completeRows(
         plan,
         work.map((item) => item.row),
-        (...args) => this.#options.sink.lastValues(...args),
+        this.#options.sink,
       ),
     );
     const complete: RowWork[] = [];
