@@ -4,7 +4,7 @@ import { clickhouseHash, clickhouseRow } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
 import type { HashPart } from './source-rows.ts';
-import type { TableShape } from './table-shape.ts';
+import { summedColumns, type TableShape } from './table-shape.ts';
 
 /** Floats in the JSON text of arrays are read to the last bit. */
 const EXACT = { precise_float_parsing: 1 } as const;
@@ -154,7 +154,8 @@ export class WarehouseRows {
 
   /** Selects the hash of each row as `__hash`, and expressions of the key as `__k0`, … beside it. */
   #hashed(ofKey: readonly string[], where: string): string {
-    const { columns, view } = this.#shape;
+    const { view } = this.#shape;
+    const columns = summedColumns(this.#shape);
     const texts = columns.map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
     const keys = ofKey.map((expression, index) => `${expression} AS __k${index}`);
     const hash = clickhouseHash(clickhouseRow(columns.map((_, index) => `__c${index}`)));
