@@ -5,7 +5,7 @@ import type { Source } from '../catalog/catalog.ts';
 import type { TableName } from '../catalog/table-pattern.ts';
 import type { Epoch } from '../change/version.ts';
 import type { ColumnNames } from '../evolution/column-names.ts';
-import { copyText, maskedText, typeOf } from '../resync/copy-text.ts';
+import { copyText, typeOf } from '../resync/copy-text.ts';
 import { hashFields } from '../resync/hash-fields.ts';
 import { createPace } from '../resync/copy-pace.ts';
 import { copyShares, type CopyShare } from '../resync/copy-shares.ts';
@@ -14,6 +14,7 @@ import { planReads } from '../resync/table-reads.ts';
 import type { Sink } from '../sink/sink.ts';
 import { currentType } from '../sink/table-ddl.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
+import { maskedText } from '../verify/masked-text.ts';
 import { sourceColumns, type SourceColumn } from '../verify/table-shape.ts';
 import type { TableProgress } from './load-ledger.ts';
 import { LoadStorage } from './load-storage.ts';
@@ -158,7 +159,7 @@ function copiedColumns(
       text:
         mask === 'hash' || mask === 'redact'
           ? maskedText(mask, column)
-          : copyText(currentType(planned), typeOf(column), value),
+          : copyText(currentType(planned), typeOf(column, planned.keptAsText), value),
       isHashed: mask === 'hash',
     };
   });

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { TributaryError } from '#runtime/errors.ts';
 import type { Source } from '../catalog/catalog.ts';
 import { tableRules } from '../catalog/column-rules.ts';
+import type { Mask } from '../catalog/mask.ts';
 import type { Offset } from '../change/offset.ts';
 import { isUnseen, parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
 import { FIRST_EPOCH, type Epoch } from '../change/version.ts';
@@ -14,11 +15,13 @@ import { CHANGES } from '../sink/table-ddl.ts';
 import { quoteName } from '../sink/identifier.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
+import { maskedText } from '../verify/masked-text.ts';
 import { sourceColumns } from '../verify/table-shape.ts';
+import { cleanMasked } from './clean-masked.ts';
 import { createPace } from './copy-pace.ts';
 import { watchPauses } from './copy-pauses.ts';
 import { copyShares } from './copy-shares.ts';
-import { copyText, maskedText, typeOf } from './copy-text.ts';
+import { copyText, typeOf } from './copy-text.ts';
 import { hashFields } from './hash-fields.ts';
 import type { Resync, ResyncLedger } from './ledger.ts';
 import { planFromSource } from './source-plan.ts';
@@ -180,6 +183,7 @@ async function resyncOnce(
       await ledger.write({ ...resync, state: 'failed' });
       return undefined;
     }
+    await cleanMasked(parts.warehouse, plan.storage, plan.stored, plan.maskOf);
     await ledger.write({
       ...resync,
       state: 'done',
@@ -211,6 +215,8 @@ interface CopyPlan {
   /** Stored names of the columns that are copied, and the SQL that prints each. */
   readonly copied: readonly string[];
   readonly texts: readonly string[];
+  /** By stored name; also of columns that are no longer copied. */
+  readonly maskOf: (column: string) => Mask | undefined;
   /** Hashes what is to be hashed in a piece of tab-separated values. */
   readonly mask: (piece: Buffer) => Buffer;
 }
@@ -231,16 +237,20 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
   const known = await knownColumns(parts.warehouse, { source: source.name, schema, table });
   const published = new Map(known.map((column) => [column.name, column.published]));
   const storedOf = storedNames(columns.map(({ name }) => published.get(name) ?? name));
+  const maskByStored = new Map<string, Mask>();
   const copied = columns.flatMap((column) => {
     const name = storedOf.get(published.get(column.name) ?? column.name) ?? column.name;
     const type = types.get(name);
     const mask =
       rules.maskOf(column.name) ?? rules.maskOf(published.get(column.name) ?? column.name);
+    if (mask !== undefined) maskByStored.set(name, mask);
     // A column that no change has told of yet comes with the next one.
     if (type === undefined || mask === 'drop') return [];
     const value = pg.escapeIdentifier(column.name);
     const text =
-      mask === undefined ? copyText(type, typeOf(column), value) : maskedText(mask, column);
+      mask === undefined
+        ? copyText(type, typeOf(column, rules.isText(column.name)), value)
+        : maskedText(mask, column);
     return [{ name, text, isHashed: mask === 'hash' }];
   });
   const lacking = stored.filter(
@@ -258,6 +268,7 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
     stored,
     copied: copied.map(({ name }) => name),
     texts: copied.map(({ text }) => text),
+    maskOf: (name) => maskByStored.get(name),
     mask: copied.some(({ isHashed }) => isHashed)
       ? (piece) =>
           hashFields(

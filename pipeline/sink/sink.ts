@@ -1,6 +1,6 @@
 import type { Lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
-import type { ChangeVersion, Epoch } from '../change/version.ts';
+import type { Epoch } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import type { RowBlock } from '../transform/row-block.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
@@ -9,7 +9,8 @@ import type { TablePlan } from '../transform/table-plan.ts';
 export interface AskedRow {
   /** Cells of its key by their places among the plan's columns. */
   readonly key: ReadonlyMap<number, Cell>;
-  readonly version: ChangeVersion;
+  /** Packed; only what is older counts. */
+  readonly version: bigint;
 }
 
 /** How far a partition is stored. */
@@ -61,6 +62,9 @@ export interface Sink {
     rows: readonly AskedRow[],
     indexes: readonly number[],
   ): Promise<ReadonlyMap<number, ReadonlyMap<number, Cell>>>;
+
+  /** The rows that were deleted by the changes at these positions of the source's log (`_lsn`). */
+  deletesAt(plan: TablePlan, lsns: readonly Lsn[]): Promise<ReadonlyMap<Lsn, AskedRow>>;
 
   /**
    * Marks every row of a table that is older than a truncation as deleted by it. A table that is

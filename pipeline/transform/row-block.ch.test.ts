@@ -14,6 +14,7 @@ import { offset } from '../change/offset.ts';
 import type { ColumnValue } from '../change/row-image.ts';
 import { packVersion, writeVersion, type Epoch } from '../change/version.ts';
 import { envelopeSchema } from '../testing/sample-envelope.ts';
+import { ARRAY_SCHEMA } from './array-type.ts';
 import type { Cell } from './column-type.ts';
 import { ownCells } from './own-columns.ts';
 import { RowBlock } from './row-block.ts';
@@ -108,6 +109,20 @@ const micros = fc.oneof(
   ),
 );
 
+const array = (element?: string): AvroSchema => ({
+  ...(semantic('string', ARRAY_SCHEMA) as object),
+  type: 'string',
+  'connect.parameters': element === undefined ? {} : { element },
+});
+/** As Postgres prints arrays. */
+const list = (items: fc.Arbitrary<string>) =>
+  fc
+    .array(fc.option(items), { maxLength: 4 })
+    .map(
+      (all) =>
+        `{${all.map((item) => (item === null ? 'NULL' : `"${item.replace(/["\\]/g, String.raw`\$&`)}"`)).join(',')}}`,
+    );
+
 /** Columns with what may be in them. */
 const TYPES: readonly { name: string; type: AvroSchema; values: fc.Arbitrary<unknown> }[] = [
   { name: 'long', type: 'long', values: long },
@@ -145,20 +160,14 @@ const TYPES: readonly { name: string; type: AvroSchema; values: fc.Arbitrary<unk
   { name: 'd38', type: numeric(38, 20), values: decimal(38, 20) },
   { name: 'd76', type: numeric(76, 10), values: decimal(76, 10) },
   { name: 'free', type: numeric(0, 0), values: decimal(90, 20) },
-  {
-    name: 'longs',
-    type: { type: 'array', items: 'long' },
-    values: fc.array(long, { maxLength: 4 }),
-  },
-  {
-    name: 'texts',
-    type: { type: 'array', items: ['null', 'string'] },
-    values: fc.array(fc.option(text), { maxLength: 4 }),
-  },
+  { name: 'longs', type: array('int8'), values: list(long.map(String)) },
+  { name: 'texts', type: array(), values: list(text) },
   {
     name: 'days',
-    type: { type: 'array', items: ['null', semantic('int', 'io.debezium.time.Date')] },
-    values: fc.array(fc.option(fc.integer({ min: -20_000, max: 100_000 })), { maxLength: 4 }),
+    type: array('date'),
+    values: list(
+      fc.constantFrom('1970-01-01', '1900-01-01', '2299-12-31', '2024-02-29', '1899-12-31'),
+    ),
   },
 ];
 const fields = TYPES.flatMap(({ name, type }) => [

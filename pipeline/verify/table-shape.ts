@@ -6,7 +6,9 @@ import { knownColumns } from '../evolution/column-memory.ts';
 import { isKeyless } from '../sink/keyless-ddl.ts';
 import { storedColumns } from '../sink/stored-columns.ts';
 import { CHANGES } from '../sink/table-ddl.ts';
+import { NO_COLUMN_RULES, tableRules, type TableRules } from '../catalog/column-rules.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
+import { maskedText } from './masked-text.ts';
 import { canonicalText, withoutWrappers, type SourceType } from './canonical-text.ts';
 
 /** A table at its source. */
@@ -25,7 +27,20 @@ export interface ComparedColumn {
   readonly postgres: string;
   /** SQL of ClickHouse that gives its canonical text. */
   readonly clickhouse: string;
+  /**
+   * Makes of the source's text what the warehouse has, of a column that is masked by `hash`. The
+   * source is not asked to: its logs would have the key.
+   */
+  readonly hash?: (text: string) => string;
 }
+
+/** Columns that checksums are made of: a hash is known to nobody but the one who compares. */
+export function summedColumns({ columns }: TableShape): readonly ComparedColumn[] {
+  return columns.filter(({ hash }) => hash === undefined);
+}
+
+/** What the catalog says of a table's columns, as far as comparing depends on it. */
+export type ShapeRules = Pick<TableRules, 'maskOf' | 'isText' | 'hash'>;
 
 /** A column of the primary key. */
 export interface KeyColumn extends ComparedColumn {
@@ -44,10 +59,11 @@ export interface KeyColumn extends ComparedColumn {
 /** What is compared of a table, and how. */
 export interface TableShape {
   readonly table: SourceTable;
-  /** Quoted name at the source. */
+  /** What to read from at the source: its quoted name, without the rows of tables that inherit from it. */
   readonly relation: string;
   /** Quoted name of the view. */
   readonly view: string;
+  /** Those that are hashed last. */
   readonly columns: readonly ComparedColumn[];
   /** Empty when rows are not told apart. */
   readonly key: readonly KeyColumn[];
@@ -122,14 +138,13 @@ export async function listTables(source: pg.Client): Promise<{ schema: string; t
 /**
  * Finds out what can be compared of a table.
  *
- * @param isMasked - whether the warehouse has other values of a column on purpose, or none
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */
 export async function readShape(
   table: SourceTable,
   source: pg.Client,
   warehouse: ClickHouseClient,
-  isMasked: (column: string) => boolean = () => false,
+  { maskOf, isText, hash }: ShapeRules = tableRules(NO_COLUMN_RULES, table),
 ): Promise<TableShape | Incomparable> {
   const view = relationName(table.schema, table.table);
   const types = new Map(
@@ -138,7 +153,8 @@ export async function readShape(
   const known = await knownColumns(warehouse, table);
   const published = new Map(known.map((column) => [column.name, column.published]));
   const all = await sourceColumns(source, table);
-  const masked = all.filter(({ name }) => isMasked(name) || isMasked(published.get(name) ?? name));
+  const maskOfColumn = (name: string) => maskOf(name) ?? maskOf(published.get(name) ?? name);
+  const masked = all.filter(({ name }) => maskOfColumn(name) !== undefined);
   const columns = all
     .filter((column) => !masked.includes(column))
     .map((column) => ({ ...column, published: published.get(column.name) ?? column.name }))
@@ -158,12 +174,25 @@ export async function readShape(
     return problem('the table has no primary key, and the warehouse tells its rows apart by one');
   }
   const compared: ComparedColumn[] = [];
-  const notCompared = masked.map(({ name }) => `${name} (masked)`);
+  const notCompared: string[] = [];
   for (const column of columns) {
-    const texts = comparedColumn(column, types.get(column.published) ?? '');
+    const texts = comparedColumn(column, types.get(column.published) ?? '', isText(column.name));
     if (texts === undefined) notCompared.push(`${column.name} (${column.castTo})`);
     else compared.push(texts);
   }
+  for (const column of masked) {
+    const name = published.get(column.name) ?? column.name;
+    const mask = maskOfColumn(column.name);
+    // Dropped, or not there since its line was made.
+    if (mask === undefined || mask === 'drop' || types.get(name) === undefined) {
+      notCompared.push(`${column.name} (masked)`);
+      continue;
+    }
+    const texts = { postgres: maskedText(mask, column), clickhouse: quoteName(name) };
+    const isHashed = mask === 'hash';
+    compared.push({ name: column.name, published: name, ...texts, ...(isHashed ? { hash } : {}) });
+  }
+  compared.sort((a, b) => Number(a.hash !== undefined) - Number(b.hash !== undefined));
   const key: KeyColumn[] = [];
   for (const column of keyColumns) {
     const texts = compared.find(({ name }) => name === column.name);
@@ -178,7 +207,7 @@ export async function readShape(
   );
   return {
     table,
-    relation: `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.table)}`,
+    relation: await ownRows(source, table),
     view: `${quoteName(table.source)}.${quoteName(view)}`,
     columns: compared,
     key,
@@ -206,10 +235,14 @@ async function copiesLog(
 /** A column at its source with its name in the view. */
 type PublishedColumn = SourceColumn & { readonly published: string };
 
-function comparedColumn(column: PublishedColumn, viewType: string): ComparedColumn | undefined {
+function comparedColumn(
+  column: PublishedColumn,
+  viewType: string,
+  keptAsText: boolean,
+): ComparedColumn | undefined {
   const type: SourceType = {
     name: column.type,
-    ...(column.element === null ? {} : { element: column.element }),
+    ...(column.element === null ? {} : { element: column.element, keptAsText }),
   };
   const text = canonicalText(viewType, type);
   return text === undefined
@@ -269,6 +302,19 @@ async function viewColumns(
   }
 }
 
+/** The rows of a table itself: of a partitioned one those of its partitions, which have no others. */
+export async function ownRows(
+  source: pg.Client,
+  { schema, table }: Pick<SourceTable, 'schema' | 'table'>,
+): Promise<string> {
+  const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
+  const { rows } = await source.query<{ partitioned: boolean }>(
+    `SELECT relkind = 'p' AS partitioned FROM pg_class WHERE oid = $1::regclass`,
+    [name],
+  );
+  return rows[0]?.partitioned === true ? name : `ONLY ${name}`;
+}
+
 /** Columns of a table at its source, in its order. */
 export async function sourceColumns(
   source: pg.Client,
@@ -295,7 +341,7 @@ export async function sourceColumns(
               ELSE false END AS bytewise
      FROM pg_attribute a
      JOIN base t ON t.of = a.atttypid AND t.typbasetype = 0
-     LEFT JOIN base e ON t.typcategory = 'A' AND e.of = t.typelem AND e.typbasetype = 0
+     LEFT JOIN pg_type e ON t.typcategory = 'A' AND e.oid = t.typelem
      JOIN pg_class r ON r.oid = a.attrelid
      LEFT JOIN pg_index i ON i.indrelid = a.attrelid
        AND CASE r.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END

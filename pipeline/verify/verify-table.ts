@@ -1,14 +1,22 @@
 import type { ClickHouseClient } from '@clickhouse/client';
-import pg from 'pg';
+import type pg from 'pg';
 import { messageCode, TributaryError } from '#runtime/errors.ts';
 import { compareCopies } from './compare-copies.ts';
 import type { RowDifference } from './row-difference.ts';
 import { settleRows, type CatchUp } from './settle-rows.ts';
 import { prepareSession, SourceRows } from './source-rows.ts';
-import type { Suspects } from './suspects.ts';
+import { keyId } from './key-range.ts';
+import { suspectsByCells } from './suspects-by-cells.ts';
+import { MAX_SUSPECTS, type Suspects } from './suspects.ts';
 import { suspectsByHash } from './suspects-by-hash.ts';
 import { suspectsByRange } from './suspects-by-range.ts';
-import { readShape, type SourceTable, type TableShape } from './table-shape.ts';
+import {
+  ownRows,
+  readShape,
+  type ShapeRules,
+  type SourceTable,
+  type TableShape,
+} from './table-shape.ts';
 import { WarehouseRows } from './warehouse-rows.ts';
 
 /** What the two sides of a table hold. */
@@ -43,8 +51,7 @@ export function agrees(comparison: TableComparison): boolean {
 
 /** How to compare. */
 export interface VerifyOptions {
-  /** Whether the warehouse has other values of a column on purpose, or none. */
-  readonly isMasked?: (column: string) => boolean;
+  readonly rules?: ShapeRules;
   /** Lets writes go on meanwhile; without it the warehouse is taken as it is. */
   readonly catchUp?: CatchUp;
   /** Whether differences carry the values of both sides. */
@@ -66,7 +73,7 @@ export async function verifyTable(
   options: VerifyOptions,
 ): Promise<TableComparison> {
   await prepareSession(source);
-  let shape = await readShape(table, source, warehouse, options.isMasked);
+  let shape = await readShape(table, source, warehouse, options.rules);
   if ('problem' in shape) {
     const sourceRows = await countRows(source, table);
     const nothing = nothingCompared(table, sourceRows);
@@ -78,7 +85,7 @@ export async function verifyTable(
     // A table or column that is new may be on its way.
     const { problem, inWarehouse } = shape;
     if (options.catchUp !== undefined && (await inTime(options.catchUp))) {
-      shape = await readShape(table, source, warehouse, options.isMasked);
+      shape = await readShape(table, source, warehouse, options.rules);
     }
     if ('problem' in shape) return { ...nothing, missing: inWarehouse ? 0 : sourceRows, problem };
   }
@@ -153,14 +160,19 @@ async function inTime(catchUp: CatchUp): Promise<boolean> {
   }
 }
 
-function findSuspects(
+async function findSuspects(
   parts: { shape: TableShape; source: SourceRows; warehouse: WarehouseRows },
   signal: AbortSignal,
 ): Promise<Suspects> {
   const { shape, source, warehouse } = parts;
-  return shape.order === 'shared'
-    ? suspectsByRange(source, warehouse, { scansView: shape.scansView, signal })
-    : suspectsByHash(source, warehouse, { signal });
+  const found =
+    shape.order === 'shared'
+      ? await suspectsByRange(source, warehouse, { scansView: shape.scansView, signal })
+      : await suspectsByHash(source, warehouse, { signal });
+  if (found.cut || shape.columns.every(({ hash }) => hash === undefined)) return found;
+  const more = await suspectsByCells(source, warehouse, { signal });
+  const keys = [...new Map([...found.keys, ...more].map((key) => [keyId(key), key])).values()];
+  return { ...found, keys: keys.slice(0, MAX_SUSPECTS), cut: keys.length > MAX_SUSPECTS };
 }
 
 function nothingCompared(table: SourceTable, sourceRows: number): TableComparison {
@@ -179,10 +191,11 @@ function nothingCompared(table: SourceTable, sourceRows: number): TableCompariso
 }
 
 /** Rows of a table, counted no further than need be to say that it holds some. */
-async function countRows(source: pg.Client, { schema, table }: SourceTable): Promise<number> {
+async function countRows(source: pg.Client, table: SourceTable): Promise<number> {
+  const relation = await ownRows(source, table);
   const { rows } = await source.query<{ count: string }>(
     `SELECT count(*)::text AS count FROM (
-       SELECT FROM ${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}
+       SELECT FROM ${relation}
        LIMIT ${MAX_COUNTED}) AS t`,
   );
   return Number(rows[0]?.count ?? 0);
