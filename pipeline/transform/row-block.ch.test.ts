@@ -165,9 +165,7 @@ const TYPES: readonly { name: string; type: AvroSchema; values: fc.Arbitrary<unk
   {
     name: 'days',
     type: array('date'),
-    values: list(
-      fc.constantFrom('1970-01-01', '1900-01-01', '2299-12-31', '2024-02-29', '1899-12-31'),
-    ),
+    values: list(fc.constantFrom('1970-01-01', '1900-01-01', '2299-12-31', '2024-02-29')),
   },
 ];
 const fields = TYPES.flatMap(({ name, type }) => [
@@ -273,7 +271,7 @@ test('whatever values come, ClickHouse holds what it would read from their text'
         );
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 60 },
   );
   expect(rows).toBeGreaterThan(100);
   const [copy, text] = await Promise.all(
