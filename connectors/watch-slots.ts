@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError } from '#runtime/errors.ts';
+import { forEachAtMost } from '#runtime/for-each-at-most.ts';
 import type { Source } from '../pipeline/catalog/catalog.ts';
 import { slotHealth, type SlotHealth } from './slot-health.ts';
 import { slotStatus, type SlotStatus } from './slot-status.ts';
@@ -11,6 +12,8 @@ export type SlotLook =
   | { readonly unknown: string };
 
 const INTERVAL_MS = 15_000;
+/** Sources that are looked at side by side. */
+const SOURCES_AT_ONCE = 16;
 
 /**
  * Looks at every source's slot again and again until `signal` aborts; a look that is under way then
@@ -26,11 +29,16 @@ export async function watchSlots(options: {
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
   while (!signal.aborted) {
-    const looks = sources.map(async (source) => {
-      const look = await lookAt(source);
-      if (!signal.aborted) onLook(source.name, look);
-    });
-    await Promise.race([Promise.all(looks), stopped]);
+    const round = forEachAtMost(
+      SOURCES_AT_ONCE,
+      sources,
+      async (source) => {
+        const look = await lookAt(source);
+        if (!signal.aborted) onLook(source.name, look);
+      },
+      signal,
+    );
+    await Promise.race([round, stopped]);
     await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
   }
 }
