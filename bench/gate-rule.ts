@@ -1,9 +1,8 @@
 import type { Ratio } from './report.ts';
 
 /**
- * Share of a recorded ratio that a run must at least reach. Times differ by a factor of two between
- * runs on a busy machine of two cores, ratios of interleaved runs by less: best of two rounds, they
- * stayed within a third.
+ * Share of a recorded ratio that a run must at least reach. Times differ by far more between runs on
+ * a busy machine; what is run in turn on the same machine suffers alike.
  */
 export const LEAST_SHARE = 0.6;
 

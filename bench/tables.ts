@@ -43,8 +43,8 @@ export interface ManyTablesResult {
 }
 
 const TICK_MS = 50;
-const WATCHED = 12;
-const WATCH_PAUSE_MS = 50;
+const WATCHED = 8;
+const WATCH_PAUSE_MS = 100;
 const SETTLE_MS = 240_000;
 const CREATE_MS = 900_000;
 /** Before anything is measured, in seconds. */

@@ -1,8 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { describeError } from '#runtime/errors.ts';
-import { forEachAtMost } from '#runtime/for-each-at-most.ts';
 import type { Logger } from '#runtime/log.ts';
+import { watchEach } from '#runtime/watch-each.ts';
 import { requestResync } from '../resync/request-resync.ts';
 import { recordSchemaChange } from '../sink/schema-history.ts';
 import type { SourceTables } from './table-facts.ts';
@@ -10,8 +9,6 @@ import { knownTables, rememberTables } from './table-memory.ts';
 import { reviewTables } from './table-news.ts';
 
 const INTERVAL_MS = 5_000;
-/** Sources that are looked at side by side: a thousand at once would be a burst at every database. */
-const SOURCES_AT_ONCE = 16;
 
 /**
  * Looks at every source's tables again and again until `signal` aborts. What happened to them that no
@@ -31,35 +28,22 @@ export async function watchTables(options: {
   const failing = new Map<string, string>();
   // What was reviewed last, by source: the warehouse is asked again only when something is otherwise.
   const reviewed = new Map<string, string>();
-  // A database that does not answer must not hold up the end of the process.
-  const stopped = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
+  await watchEach(sources, { intervalMs: INTERVAL_MS, signal }, async (source) => {
+    try {
+      const now = await look(source);
+      failing.delete(source);
+      if (now === undefined) return;
+      const facts = JSON.stringify([now.published, [...now.existing]]);
+      if (reviewed.get(source) === facts) return;
+      await review(source, now, client, log);
+      reviewed.set(source, facts);
+    } catch (error) {
+      const reason = describeError(error);
+      if (signal.aborted || failing.get(source) === reason) return;
+      failing.set(source, reason);
+      log.warn({ source, reason }, 'tables of a source cannot be looked at');
+    }
   });
-  while (!signal.aborted) {
-    const round = forEachAtMost(
-      SOURCES_AT_ONCE,
-      sources,
-      async (source) => {
-        try {
-          const now = await look(source);
-          failing.delete(source);
-          if (now === undefined) return;
-          const facts = JSON.stringify([now.published, [...now.existing]]);
-          if (reviewed.get(source) === facts) return;
-          await review(source, now, client, log);
-          reviewed.set(source, facts);
-        } catch (error) {
-          const reason = describeError(error);
-          if (signal.aborted || failing.get(source) === reason) return;
-          failing.set(source, reason);
-          log.warn({ source, reason }, 'tables of a source cannot be looked at');
-        }
-      },
-      signal,
-    );
-    await Promise.race([round, stopped]);
-    await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-  }
 }
 
 async function review(
