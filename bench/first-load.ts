@@ -68,7 +68,38 @@ export async function measureFirstLoads(
   }
 }
 
-<<<<<<< HEAD
+/** Fills the table to be loaded. */
+export async function fill(client: pg.Client, rows: number): Promise<void> {
+  await client.query(BACKLOG_TABLE);
+  for (let from = 0; from < rows; from += ROWS_AT_ONCE) {
+    await client.query(
+      `INSERT INTO ${TABLE}
+       SELECT gen_random_uuid(), 9007199254740993 + i, 'Customer number ' || i, 'c' || i || '@shop.example',
+              CASE WHEN i % 3 = 0 THEN NULL ELSE '+43 1 ' || i END, (i % 100000) / 100.0, 'EUR', i % 7 <> 0,
+              jsonb_build_object('theme', 'dark', 'visits', i, 'langs', jsonb_build_array('en', 'de')),
+              now() - i * interval '1 second', now()
+       FROM generate_series($1::int, $2::int) i`,
+      [from, Math.min(from + ROWS_AT_ONCE, rows) - 1],
+    );
+  }
+  await client.query(`VACUUM ANALYZE ${TABLE}`);
+}
+
+/** The database engine of ClickHouse that is fed by a slot of its own; its first copy. */
+async function withEngine(bench: BenchStack, client: pg.Client, rows: number): Promise<void> {
+  const { host, port, database, user, password } = client;
+  await bench.warehouse.command({
+    query: `CREATE DATABASE peer ENGINE = MaterializedPostgreSQL('${host}:${port}', '${database}', '${user}', '${password ?? ''}')
+            SETTINGS materialized_postgresql_tables_list = '${TABLE}'`,
+    clickhouse_settings: { allow_experimental_database_materialized_postgresql: 1 },
+  });
+  try {
+    await untilCounted(bench, `peer.${TABLE}`, rows);
+  } finally {
+    await bench.warehouse.command({ query: 'DROP DATABASE peer SYNC' });
+  }
+}
+
 async function resync({ warehouse, settings, databaseUrl }: BenchStack, name: string) {
   const { sources } = await loadCatalog(settings.catalogPath, { BENCH_URL: databaseUrl });
   const source = sources.find((other) => other.name === name);
@@ -94,11 +125,8 @@ async function resync({ warehouse, settings, databaseUrl }: BenchStack, name: st
     throw new Error(`${written} rows of ${name} were not as they should be`);
 }
 
-async function untilCounted(bench: BenchStack, table: string, rows: number): Promise<void> {
-=======
 /** Resolves when a query counts so many rows. */
 export async function untilCounted(bench: BenchStack, table: string, rows: number): Promise<void> {
->>>>>>> 249f90f (Bench: one table of benches, reports with ratios and charts, README's numbers from them)
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
     const counted = await bench.warehouse
