@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { connectLocalWarehouse } from '../cli/local-environment.ts';
@@ -90,7 +90,6 @@ async function start(cleanUp: CleanUp, say: (text: string) => void): Promise<Clu
   );
   const processes = cleanUp.use(await ProcessSet.open(settings));
   const text = `sources:\n${SOURCES.map((name) => `  - { name: ${name}, url: '\${BENCH_URL}', tables: [public.*], first_load: snapshot }\n`).join('')}`;
-  mkdirSync(settings.stateDir, { recursive: true });
   writeFileSync(settings.catalogPath, text);
   await writeProperties(statePath(settings, 'secrets'), 'registry', {
     url: `http://127.0.0.1:${portOf(settings, 'registry')}/apis/registry/v2`,

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { BENCH_NAMES, type BenchName } from './bench-names.ts';
 import { BENCHES } from './benches.ts';
 import { keepReport, reportOf } from './keep-report.ts';
+import { endEverything } from './state-folder.ts';
 import { QUICK_RESULTS, ratioText, RESULTS, tableOf, type Report } from './report.ts';
 
 /*
@@ -24,6 +25,10 @@ if (unknown.length > 0) {
 const chosen = BENCH_NAMES.filter((name) =>
   positionals.length > 0 ? positionals.includes(name) : !values.quick || BENCHES[name].isQuick,
 );
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // What was started is in process groups of its own, and would go on.
+  process.once(signal, () => void endEverything().finally(() => process.exit(1)));
+}
 for (const name of chosen) await run(name);
 if (values.quick && positionals.length === 0) {
   const left = BENCH_NAMES.filter((name) => !chosen.includes(name));

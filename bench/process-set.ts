@@ -1,9 +1,9 @@
-import { mkdirSync, rmSync } from 'node:fs';
 import type { TributaryError } from '#runtime/errors.ts';
 import type { ProcessSpec } from '../local/process-spec.ts';
-import { RunRecords } from '../local/run-records.ts';
-import { statePath, type LocalSettings } from '../local/settings.ts';
+import type { RunRecords } from '../local/run-records.ts';
+import type { LocalSettings } from '../local/settings.ts';
 import { SupervisedProcess } from '../local/supervised-process.ts';
+import { emptyStateFolder } from './state-folder.ts';
 
 /** Processes of the local stack, chosen one by one; all are stopped at the end, the last first. */
 export class ProcessSet implements AsyncDisposable {
@@ -14,13 +14,9 @@ export class ProcessSet implements AsyncDisposable {
     this.#records = records;
   }
 
-  /** Begins with an empty state folder. */
+  /** Begins with an empty state folder, once no other process has it. */
   static async open(settings: LocalSettings): Promise<ProcessSet> {
-    rmSync(settings.stateDir, { recursive: true, force: true });
-    mkdirSync(settings.stateDir, { recursive: true });
-    const records = new RunRecords(statePath(settings, 'run'));
-    await records.takeOwnership();
-    return new ProcessSet(records);
+    return new ProcessSet(await emptyStateFolder(settings.stateDir));
   }
 
   /** Starts a process and waits until it is healthy. */

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -15,6 +15,7 @@ import { startPostgres } from '../pipeline/testing/postgres-server.ts';
 import { CleanUp } from './clean-up.ts';
 import { MadeUpSources, TABLE_DEFINITION } from './made-up-sources.ts';
 import { ProcessSet } from './process-set.ts';
+import { STATE_FOLDERS } from './state-folder.ts';
 
 const POLL_MS = 50;
 /** Change logs of a thousand tables count for a gigabyte, see `warehouse/embedded/limits.ts`. */
@@ -46,7 +47,7 @@ export interface Rig extends AsyncDisposable {
 
 /** Settings of the local stack in a folder and on ports of its own. */
 export function benchSettings(): LocalSettings {
-  const stateDir = resolve(import.meta.dirname, '..', '.tributary', 'bench-rig');
+  const stateDir = STATE_FOLDERS.parts;
   return {
     ...loadLocalSettings({
       PATH: process.env['PATH'],
@@ -105,7 +106,6 @@ export async function startRig(groups: Readonly<Record<string, Group>>): Promise
     );
     const names = [...made.values()].flatMap(({ sources }) => sources.names);
     const urls = { BENCH_URL: adminUrl };
-    mkdirSync(settings.stateDir, { recursive: true });
     writeFileSync(
       settings.catalogPath,
       `sources:\n${names.map((name) => `  - { name: ${name}, url: '\${BENCH_URL}', tables: [public.*] }\n`).join('')}`,
