@@ -9,8 +9,9 @@ import { defineConfig } from 'vitest/config';
  * | `.pg.test.ts` | a real PostgreSQL server |
  * | `.ch.test.ts` | the embedded warehouse |
  * | `.e2e.test.ts` | the whole system |
+ * | `.gate.test.ts` | the whole system, and the machine for itself: it measures |
  */
-const servers = ['pg', 'ch', 'e2e'];
+const servers = ['pg', 'ch', 'e2e', 'gate'];
 const outside = ['node_modules/**', '.tributary/**'];
 
 function withServer(suffix: string, timeoutMs: number) {
@@ -42,6 +43,7 @@ export default defineConfig({
       withServer('pg', 60_000),
       withServer('ch', 60_000),
       withServer('e2e', 300_000),
+      withServer('gate', 300_000),
     ],
   },
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../connectors/connect-client.ts';
@@ -11,6 +11,7 @@ import { parseCatalog } from '../pipeline/catalog/parse-catalog.ts';
 import type { Warehouse } from '../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../pipeline/source/kafka-client.ts';
 import { startPostgres, type PostgresServer } from '../pipeline/testing/postgres-server.ts';
+import { emptyStateFolder, STATE_FOLDERS } from './state-folder.ts';
 
 /** Name of the measured source: database of the warehouse, prefix of the topics. */
 export const SOURCE = 'bench';
@@ -38,8 +39,8 @@ const signal = new AbortController().signal;
 export async function startBenchStack(
   sources: Readonly<Record<string, string>> = { [SOURCE]: '' },
 ): Promise<BenchStack> {
-  const stateDir = resolve(import.meta.dirname, '..', '.tributary', 'bench');
-  rmSync(stateDir, { recursive: true, force: true });
+  const stateDir = STATE_FOLDERS.stack;
+  await (await emptyStateFolder(stateDir)).releaseOwnership();
   // As a service would run it: a commit is on disk before it is acknowledged.
   const server: PostgresServer = await startPostgres({
     walLevel: 'logical',
@@ -67,7 +68,6 @@ export async function startBenchStack(
       `  - name: ${name}\n    url: \${BENCH_URL}\n    tables: [public.*]\n    ${more}\n`,
   );
   const text = `sources:\n${entries.join('')}`;
-  mkdirSync(stateDir, { recursive: true });
   writeFileSync(settings.catalogPath, text);
   const env = { BENCH_URL: adminUrl };
   const catalog = parseCatalog(text, settings.catalogPath, env);

@@ -7,7 +7,6 @@ import { loadCatalog } from '../pipeline/catalog/load-catalog.ts';
 import { createTurn } from '../pipeline/resync/turn.ts';
 import { createKafka } from '../pipeline/source/kafka-client.ts';
 import { BACKLOG_TABLE } from './drain.ts';
-import { median } from './quantiles.ts';
 import { startBenchStack, type BenchStack } from './bench-stack.ts';
 
 /** How a table's rows came into an empty warehouse; by a resync, how they were compared with all of them. */
@@ -69,20 +68,8 @@ export async function measureFirstLoads(
   }
 }
 
-/** Medians of the rounds, and how many times each of the others a copy's is. */
-export function summarizeFirstLoads(results: readonly FirstLoadResult[]): string {
-  const pace = (who: FirstLoadResult['who']) =>
-    median(results.filter((result) => result.who === who).map((result) => result.rowsPerSecond));
-  const copied = pace('copy');
-  return [
-    `  medians: copy ${copied.toFixed(0)}, resync ${pace('resync').toFixed(0)} rows/s`,
-    ...(['snapshot', 'MaterializedPostgreSQL'] as const).map(
-      (who) => `copy is ${(copied / pace(who)).toFixed(2)} x ${who} (${pace(who).toFixed(0)})`,
-    ),
-  ].join('; ');
-}
-
-async function fill(client: pg.Client, rows: number): Promise<void> {
+/** Fills the table to be loaded. */
+export async function fill(client: pg.Client, rows: number): Promise<void> {
   await client.query(BACKLOG_TABLE);
   for (let from = 0; from < rows; from += ROWS_AT_ONCE) {
     await client.query(
@@ -138,7 +125,8 @@ async function resync({ warehouse, settings, databaseUrl }: BenchStack, name: st
     throw new Error(`${written} rows of ${name} were not as they should be`);
 }
 
-async function untilCounted(bench: BenchStack, table: string, rows: number): Promise<void> {
+/** Resolves when a query counts so many rows. */
+export async function untilCounted(bench: BenchStack, table: string, rows: number): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
     const counted = await bench.warehouse

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { ensureInstalled } from './bootstrap/install.mjs';
 
 const RESULTS = '.tributary/test-results';
-const PROJECTS = ['unit', 'pg', 'ch', 'e2e'];
+const PROJECTS = ['unit', 'pg', 'ch', 'e2e', 'gate'];
 /** Of one failure, in the summary of all: enough to see what differs. */
 const FAILURE_LINES = 25;
 const STATIC_CHECKS = [

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { describeError } from '#runtime/errors.ts';
+import { watchEach } from '#runtime/watch-each.ts';
 import type { Source } from '../pipeline/catalog/catalog.ts';
 import { slotHealth, type SlotHealth } from './slot-health.ts';
 import { slotStatus, type SlotStatus } from './slot-status.ts';
@@ -22,17 +22,10 @@ export async function watchSlots(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { sources, onLook, signal } = options;
-  const stopped = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
+  await watchEach(sources, { intervalMs: INTERVAL_MS, signal }, async (source) => {
+    const look = await lookAt(source);
+    if (!signal.aborted) onLook(source.name, look);
   });
-  while (!signal.aborted) {
-    const looks = sources.map(async (source) => {
-      const look = await lookAt(source);
-      if (!signal.aborted) onLook(source.name, look);
-    });
-    await Promise.race([Promise.all(looks), stopped]);
-    await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-  }
 }
 
 async function lookAt(source: Source): Promise<SlotLook> {

@@ -15,7 +15,8 @@ const run = promisify(execFile);
 /** When to look for transactions that nobody will end, after a start. */
 const LOOK_AFTER_SECONDS = ['3', '15', '45'];
 
-const CLUSTER_ID = 'VHJpYnV0YXJ5TG9jYWxLYQ';
+/** Of every cluster that is made here. */
+export const CLUSTER_ID = 'VHJpYnV0YXJ5TG9jYWxLYQ';
 
 /** Settings of the broker that do not depend on where it runs; docker-compose.yml has the same. */
 export const BROKER_SETTINGS = {

@@ -165,6 +165,7 @@ class Table {
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,
       limits: { maxRows: 5, maxBytes: 100_000 },
+      insertsAtOnce: 4,
       flushIntervalMs: 0,
       drainTimeoutMs: 30_000,
       log,

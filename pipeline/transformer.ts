@@ -7,6 +7,7 @@ import { RecordTranslator } from './record-translator.ts';
 import type { ResyncLedger } from './resync/ledger.ts';
 import type { BatchLimits, RowWork } from './sink/batch.ts';
 import type { DeadLetterQueue } from './sink/dead-letter.ts';
+import { InsertBudget } from './sink/insert-budget.ts';
 import type { FreshnessRecorder } from './sink/freshness-recorder.ts';
 import type { Sink } from './sink/sink.ts';
 import { TableLane } from './sink/table-lane.ts';
@@ -27,6 +28,8 @@ export interface TransformerOptions {
   readonly freshness: FreshnessRecorder;
   readonly metrics: PipelineMetrics;
   readonly limits: BatchLimits;
+  /** Inserts under way at a time, of all tables together. */
+  readonly insertsAtOnce: number;
   readonly flushIntervalMs: number;
   /** How long a stop may take before what is not stored is left to be delivered again. */
   readonly drainTimeoutMs: number;
@@ -40,6 +43,7 @@ export interface TransformerOptions {
  */
 export class Transformer implements RecordHandler {
   readonly #options: TransformerOptions;
+  readonly #budget: InsertBudget;
   readonly #pipes = new Map<string, TopicPipe>();
   /** Aborts when the time to drain is over. */
   readonly #abandon = new AbortController();
@@ -47,6 +51,7 @@ export class Transformer implements RecordHandler {
 
   constructor(options: TransformerOptions) {
     this.#options = options;
+    this.#budget = new InsertBudget(options.insertsAtOnce);
   }
 
   /** Runs until `signal` aborts, then stores what is queued, commits, and returns. */
@@ -85,6 +90,7 @@ export class Transformer implements RecordHandler {
       sink,
       deadLetters,
       limits,
+      budget: this.#budget,
       flushIntervalMs,
       log,
       signal,

@@ -57,6 +57,12 @@ const configSchema = z.object({
     .min(0)
     .default(40)
     .describe('Least time between two inserts into one table, in milliseconds.'),
+  insertsAtOnce: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(4)
+    .describe('Inserts under way at a time, of all tables together.'),
   drainTimeoutMs: z.coerce
     .number()
     .int()
@@ -167,6 +173,7 @@ async function main(): Promise<never> {
       freshness,
       metrics,
       limits: { maxRows: config.maxBatchRows, maxBytes: config.maxBatchBytes },
+      insertsAtOnce: config.insertsAtOnce,
       flushIntervalMs: config.flushIntervalMs,
       drainTimeoutMs: config.drainTimeoutMs,
       log,

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { describeError } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
+import { watchEach } from '#runtime/watch-each.ts';
 import { requestResync } from '../resync/request-resync.ts';
 import { recordSchemaChange } from '../sink/schema-history.ts';
 import type { SourceTables } from './table-facts.ts';
@@ -26,26 +26,24 @@ export async function watchTables(options: {
 }): Promise<void> {
   const { sources, look, client, log, signal } = options;
   const failing = new Map<string, string>();
-  // A database that does not answer must not hold up the end of the process.
-  const stopped = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
+  // What was reviewed last, by source: the warehouse is asked again only when something is otherwise.
+  const reviewed = new Map<string, string>();
+  await watchEach(sources, { intervalMs: INTERVAL_MS, signal }, async (source) => {
+    try {
+      const now = await look(source);
+      failing.delete(source);
+      if (now === undefined) return;
+      const facts = JSON.stringify([now.published, [...now.existing]]);
+      if (reviewed.get(source) === facts) return;
+      await review(source, now, client, log);
+      reviewed.set(source, facts);
+    } catch (error) {
+      const reason = describeError(error);
+      if (signal.aborted || failing.get(source) === reason) return;
+      failing.set(source, reason);
+      log.warn({ source, reason }, 'tables of a source cannot be looked at');
+    }
   });
-  while (!signal.aborted) {
-    const looks = sources.map(async (source) => {
-      try {
-        const now = await look(source);
-        if (now !== undefined) await review(source, now, client, log);
-        failing.delete(source);
-      } catch (error) {
-        const reason = describeError(error);
-        if (signal.aborted || failing.get(source) === reason) return;
-        failing.set(source, reason);
-        log.warn({ source, reason }, 'tables of a source cannot be looked at');
-      }
-    });
-    await Promise.race([Promise.all(looks), stopped]);
-    await delay(INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-  }
 }
 
 async function review(

@@ -1,4 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client';
+import { gather } from '#runtime/gather.ts';
 import type { EpochStart } from '../change/epoch-timeline.ts';
 import { parseOffset, type Offset } from '../change/offset.ts';
 import { parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
@@ -89,6 +90,26 @@ interface ResyncRow {
   rows_removed: string;
 }
 
+function resyncOf(row: ResyncRow): Resync {
+  return {
+    topic: row.topic,
+    epoch: row.epoch as Epoch,
+    source: row.source,
+    schema: row.table_schema,
+    table: row.table_name,
+    state: row.state,
+    from: offsetsOf(row.from_offsets),
+    snapshot: row.snapshot,
+    until: offsetsOf(row.until_offsets),
+    reason: row.reason,
+    startedAt: Number(row.started_at),
+    readAt: row.read_at,
+    rowsRead: Number(row.rows_read),
+    rowsWritten: Number(row.rows_written),
+    rowsRemoved: Number(row.rows_removed),
+  };
+}
+
 /** The ledger in ClickHouse's database `ops`. */
 export function createLedger(client: ClickHouseClient): ResyncLedger {
   async function select<T>(query: string, params: Record<string, unknown>): Promise<T[]> {
@@ -113,31 +134,18 @@ export function createLedger(client: ClickHouseClient): ResyncLedger {
     }
   }
 
+  // A process that is given a thousand topics asks for all of them at once.
+  const resyncs = gather(async (topics: readonly string[]) => {
+    const rows = await select<ResyncRow>(
+      `SELECT * REPLACE (toString(toUnixTimestamp64Milli(started_at)) AS started_at)
+       FROM ops.resyncs FINAL WHERE topic IN {topics:Array(String)} ORDER BY epoch`,
+      { topics },
+    );
+    return topics.map((topic) => rows.filter((row) => row.topic === topic).map(resyncOf));
+  });
+
   const ledger: ResyncLedger = {
-    async resyncs(topic) {
-      const rows = await select<ResyncRow>(
-        `SELECT * REPLACE (toString(toUnixTimestamp64Milli(started_at)) AS started_at)
-         FROM ops.resyncs FINAL WHERE topic = {topic:String} ORDER BY epoch`,
-        { topic },
-      );
-      return rows.map((row) => ({
-        topic: row.topic,
-        epoch: row.epoch as Epoch,
-        source: row.source,
-        schema: row.table_schema,
-        table: row.table_name,
-        state: row.state,
-        from: offsetsOf(row.from_offsets),
-        snapshot: row.snapshot,
-        until: offsetsOf(row.until_offsets),
-        reason: row.reason,
-        startedAt: Number(row.started_at),
-        readAt: row.read_at,
-        rowsRead: Number(row.rows_read),
-        rowsWritten: Number(row.rows_written),
-        rowsRemoved: Number(row.rows_removed),
-      }));
-    },
+    resyncs,
 
     write: (resync) =>
       insert('ops.resyncs', {

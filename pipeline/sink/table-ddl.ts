@@ -82,10 +82,10 @@ export function createTable(plan: TablePlan): TableChange {
         `COMMENT ${quoteText(`every change of ${what}`)}`,
       // After the change log, because a table that is here counts as made, after a crash too.
       // The newest version of a row wins; `_deleted` rows stay as tombstones, so that an older
-      // version that comes late cannot bring a deleted row back.
+      // version that comes late cannot bring a deleted row back. It needs no window of insert tokens
+      // as the change log does: a row that comes again collapses with itself.
       `CREATE TABLE IF NOT EXISTS ${CURRENT}.${storage} (${columns(currentType)}) ` +
         `ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (${key.join(', ')}) ` +
-        `SETTINGS non_replicated_deduplication_window = 1000 ` +
         `COMMENT ${quoteText(`newest version of each row of ${what}; read the view instead`)}`,
       ...createViews(plan, []),
     ],

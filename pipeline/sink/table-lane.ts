@@ -18,6 +18,7 @@ import {
 } from './batch.ts';
 import type { DeadLetterQueue } from './dead-letter.ts';
 import { fillBlock, type Layout } from './fill-block.ts';
+import type { InsertBudget, InsertTurn } from './insert-budget.ts';
 import type { Sink } from './sink.ts';
 
 /** What a lane needs, and whom it tells. */
@@ -25,6 +26,8 @@ export interface LaneOptions {
   readonly sink: Sink;
   readonly deadLetters: DeadLetterQueue;
   readonly limits: BatchLimits;
+  /** Inserts of all lanes together. */
+  readonly budget: InsertBudget;
   /** Least time between the starts of two inserts, in milliseconds; a lone change never waits. */
   readonly flushIntervalMs: number;
   readonly log: Logger;
@@ -49,6 +52,7 @@ export interface LaneOptions {
  */
 export class TableLane {
   readonly #options: LaneOptions;
+  readonly #turn: InsertTurn;
   #queue: Work[] = [];
   #bufferedBytes = 0;
   #state: 'idle' | 'flushing' | 'halted' = 'idle';
@@ -60,6 +64,7 @@ export class TableLane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#turn = options.budget.newTurn();
   }
 
   /** Whether more is buffered than two inserts can take; the topic should be paused meanwhile. */
@@ -119,9 +124,14 @@ export class TableLane {
     try {
       while (this.#queue.length > 0) {
         await this.#pace();
+        // The batch is cut when its turn has come: what arrived meanwhile goes with it.
+        await this.#turn.take();
+        // Halted while it waited.
+        if (this.#queue.length === 0) return;
         const batch = nextBatch(this.#queue, this.#options.limits);
         this.#lastFlushAt = performance.now();
         await this.#apply(batch);
+        this.#turn.giveBack();
         this.#queue.splice(0, batch.work.length);
         for (const { record } of batch.work) this.#bufferedBytes -= recordBytes(record);
         this.#options.onAcknowledged(lastOffsets(batch.work));
@@ -131,6 +141,8 @@ export class TableLane {
     } catch (error) {
       this.halt();
       if (!isAbort(error)) this.#options.onHalted(error);
+    } finally {
+      this.#turn.giveBack();
     }
   }
 
@@ -150,7 +162,7 @@ export class TableLane {
   async #apply(batch: Batch): Promise<void> {
     const [first] = batch.work;
     if (first?.kind === 'truncate') {
-      await this.#withRetry('truncating a table', () =>
+      await this.#inTurn('truncating a table', () =>
         this.#options.sink.truncate(first.table, first.own),
       );
       return;
@@ -158,19 +170,22 @@ export class TableLane {
     const work = batch.work.filter((item) => item.kind === 'row');
     const [head] = work;
     if (head === undefined) return;
-    await this.#store(await this.prepare(head.plan), work);
+    const { plan } = head;
+    // Others go on while storage is made.
+    if (this.#prepared?.plan !== plan) this.#turn.giveBack();
+    await this.#store(await this.prepare(plan), work);
   }
 
   /** Inserts, and halves the batch where ClickHouse refuses a value, until that record is alone. */
   async #store(layout: Layout, work: readonly RowWork[]): Promise<void> {
     const { sink, onStored } = this.#options;
-    const filled = await this.#withRetry('reading rows back', () => fillBlock(layout, work, sink));
+    const filled = await this.#inTurn('reading rows back', () => fillBlock(layout, work, sink));
     // Before what comes after them is stored: behind that nobody looks for them.
     for (const { item, error } of filled.refused) await this.#deadLetter(item, error);
     const [only] = filled.work;
     if (only === undefined) return;
     try {
-      await this.#withRetry('inserting', () =>
+      await this.#inTurn('inserting', () =>
         sink.insert(filled.block, deduplicationToken(filled.work)),
       );
       onStored(layout.plan, filled.work);
@@ -194,5 +209,18 @@ export class TableLane {
   async #withRetry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     const { log, signal } = this.#options;
     return retry(attempt, { policy: UNTIL_STOPPED, signal, log, what });
+  }
+
+  /** The same on the lane's turn, which others get while this one waits to try again. */
+  async #inTurn<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    return this.#withRetry(what, async () => {
+      await this.#turn.take();
+      try {
+        return await attempt();
+      } catch (error) {
+        this.#turn.giveBack();
+        throw error;
+      }
+    });
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { ANALYST_BOUNDS, MAX_SERVER_MEMORY_BYTES } from './limits.ts';
+import { ANALYST_BOUNDS } from './limits.ts';
 
 const SHARED_MEMORY = '/dev/shm';
 const ID_LENGTH = 16;
@@ -47,7 +47,10 @@ const ANALYST_FIXED = [
 ];
 
 /** Makes the data directory and writes the engine's configuration into it. */
-export async function prepareDataDirectory(path: string): Promise<DataDirectory> {
+export async function prepareDataDirectory(
+  path: string,
+  maxMemoryMib: number,
+): Promise<DataDirectory> {
   const root = resolve(path);
   const directory = {
     engine: join(root, 'engine'),
@@ -59,7 +62,7 @@ export async function prepareDataDirectory(path: string): Promise<DataDirectory>
   await mkdir(directory.engine, { recursive: true });
   await mkdir(join(root, 'config'), { recursive: true });
   await writeFile(users, usersXml());
-  await writeFile(directory.config, serverXml(users));
+  await writeFile(directory.config, serverXml(users, maxMemoryMib));
   return directory;
 }
 
@@ -94,10 +97,10 @@ function quickFolder(root: string): string {
 }
 
 /** Small caches and few threads: this is for a machine that does other things too. */
-function serverXml(usersPath: string): string {
+function serverXml(usersPath: string, maxMemoryMib: number): string {
   return `<clickhouse>
   <users_config>${escapeXml(usersPath)}</users_config>
-  <max_server_memory_usage>${MAX_SERVER_MEMORY_BYTES}</max_server_memory_usage>
+  <max_server_memory_usage>${maxMemoryMib * 1_048_576}</max_server_memory_usage>
   <mark_cache_size>67108864</mark_cache_size>
   <primary_index_cache_size>67108864</primary_index_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>

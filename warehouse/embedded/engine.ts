@@ -74,8 +74,8 @@ export class Engine {
    *
    * @throws TributaryError `STACK_FAILED` when a running engine has the directory, or it is damaged
    */
-  static async open(path: string): Promise<Engine> {
-    const directory = await prepareDataDirectory(path);
+  static async open(path: string, maxMemoryMib: number): Promise<Engine> {
+    const directory = await prepareDataDirectory(path, maxMemoryMib);
     const activity = { running: 0 };
     let control: Lane;
     try {

@@ -23,8 +23,11 @@ export const MAX_SESSIONS = 16;
  */
 export const THREADS = 40;
 
-/** Memory of the whole process that the engine keeps itself within. */
-export const MAX_SERVER_MEMORY_BYTES = 1_500 * MIB;
+/**
+ * Memory of the whole process that the engine keeps itself within, in MiB, unless it is told another.
+ * It counts what is allocated, used or not: every table with insert tokens (each change log) has 1 MiB.
+ */
+export const MAX_SERVER_MEMORY_MIB = 1_500;
 
 /** Longest statement, without the data of an insert. */
 export const MAX_STATEMENT_BYTES = 16 * MIB;

@@ -9,12 +9,18 @@ import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { Engine } from './engine.ts';
 import { createHttpServer } from './http-server.ts';
 import { HttpSessions } from './http-sessions.ts';
-import { THREADS } from './limits.ts';
+import { MAX_SERVER_MEMORY_MIB, THREADS } from './limits.ts';
 import { endWithParent, runWithThreads } from './run-with-threads.ts';
 
 const configSchema = z.object({
   clickhouseDataDir: z.string().describe('Folder of all data; made when it is not there.'),
   clickhouseHttpPort: port().default(8123).describe('Port of the HTTP interface, on loopback.'),
+  clickhouseMaxMemoryMib: z.coerce
+    .number()
+    .int()
+    .min(256)
+    .default(MAX_SERVER_MEMORY_MIB)
+    .describe('Memory that the engine keeps itself within, in MiB.'),
   clickhouseWriterUser: z.string().default('default').describe('User who may do everything.'),
   clickhouseWriterPassword: secret().default(new Secret('')).describe('Password of that user.'),
   clickhouseAnalystUser: z.string().default('analyst').describe('User who may only read.'),
@@ -39,7 +45,7 @@ async function main(): Promise<never> {
   if (config.uvThreadpoolSize < THREADS) return runWithThreads(THREADS);
   endWithParent();
   return runProcess(async (signal) => {
-    const engine = await Engine.open(config.clickhouseDataDir);
+    const engine = await Engine.open(config.clickhouseDataDir, config.clickhouseMaxMemoryMib);
     // An exit joins all threads, and would wait for a query for as long as that takes. What was
     // acknowledged is on disk, so leaving hard loses nothing.
     process.on('exit', () => {
