@@ -161,6 +161,12 @@ export function composeFile(): string {
         CLICKHOUSE_STEWARD_USER: 'tributary_steward',
         CLICKHOUSE_STEWARD_PASSWORD: required('STEWARD_PASSWORD'),
         CONNECT_URL: 'http://connect:8083',
+        CLICKHOUSE_USER: 'tributary_pipeline',
+        CLICKHOUSE_PASSWORD: required('PIPELINE_PASSWORD'),
+        KAFKA_BROKERS: KAFKA,
+        // Not set: the page of operations only shows.
+        OPERATOR_TOKEN: '${OPERATOR_TOKEN:-}',
+        ...catalogVariables(),
       }),
       ports: ['127.0.0.1:13080:13080'],
       depends_on: healthy('clickhouse'),

@@ -28,9 +28,19 @@ export async function queryPanel(
   parameters: PanelParameters,
   signal: AbortSignal,
 ): Promise<Rows> {
+  return queryRows(client, sql, valuesFor(sql, parameters), signal);
+}
+
+/** Runs a query. @throws what the client throws, ClickHouseError among it */
+export async function queryRows(
+  client: ClickHouseClient,
+  sql: string,
+  values: Readonly<Record<string, string | number>>,
+  signal: AbortSignal,
+): Promise<Rows> {
   const result = await client.query({
     query: sql,
-    query_params: valuesFor(sql, parameters),
+    query_params: values,
     format: 'JSONCompact',
     clickhouse_settings: { ...EXACT, date_time_output_format: 'iso' },
     abort_signal: signal,

@@ -26,7 +26,8 @@ import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
 import { guardAgainstFlood } from '../sink/flood-guard.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
 import { withholdMasked } from '../sink/withhold-masked.ts';
-import { isTableTopic, mayBeTopicOf } from '../source/table-topic.ts';
+import { mayHoldMasked } from '../source/masked-topic.ts';
+import { isTableTopic } from '../source/table-topic.ts';
 import { createKafka } from '../source/kafka-client.ts';
 import { createKafkaDeadLetters } from '../source/kafka-dead-letters.ts';
 import { createKafkaSource } from '../source/kafka-source.ts';
@@ -136,12 +137,7 @@ async function main(): Promise<never> {
             });
           },
         },
-        (topic) =>
-          catalog.sources.some(({ name, masks }) =>
-            masks.some(
-              ({ pattern, how }) => how !== 'keep' && mayBeTopicOf(topic, name, pattern.table),
-            ),
-          ),
+        (topic) => mayHoldMasked(catalog.sources, topic),
       ),
       { letters: config.deadLetterLimit, windowMs: config.deadLetterWindowSeconds * 1_000 },
     );
