@@ -99,7 +99,10 @@ async function opened(): Promise<void> {
   await tab.page.waitForSelector('.acts button');
 }
 
-const press = async (label: string) => tab.page.click(`button[aria-label="${label}"]`);
+const press = async (label: string) => {
+  const button = await tab.page.waitForSelector(`button[aria-label="${label}"]`);
+  await button?.click();
+};
 const answer = async (which: 'Cancel' | 'go') => {
   await tab.page.waitForSelector('dialog.question');
   await tab.page.click(`dialog .answers button${which === 'go' ? '.primary' : ''}`);
@@ -201,7 +204,7 @@ describe('for the operator', () => {
       expect(await operations()).toEqual([]);
       await press('Discard all DECODE_FAILED of users.public.users');
       await answer('go');
-      await expect.poll(operations).toEqual([
+      await expect.poll(operations, { timeout: 30_000 }).toEqual([
         noted({
           operation: 'discard',
           target: 'users.public.users/0/1, users.public.users/0/2',
@@ -259,7 +262,7 @@ describe('for the operator', () => {
       }),
     ]);
     expect(await openOffsets()).toEqual([1, 2, 3, 4, 5]);
-    await press('Load users.users anew');
+    await press('Load anew users.users');
     await answer('go');
     await tab.page.waitForSelector('.banner:not([hidden])');
     expect(await tab.texts('.banner')).toEqual([expect.stringContaining('SOURCE_UNAVAILABLE')]);

@@ -70,6 +70,7 @@ export function transformerProcess(
       TRIBUTARY_CONFIG: resolve(settings.catalogPath),
       ...brokerOf(settings),
       CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
+      CONNECT_URL: `http://127.0.0.1:${portOf(settings, 'connect')}`,
       METRICS_PORT: String(port),
     },
     { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`), graceMs: 25_000 },

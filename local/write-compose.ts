@@ -134,6 +134,7 @@ export function composeFile(): string {
         CLICKHOUSE_URL: 'http://clickhouse:8123',
         CLICKHOUSE_USER: 'tributary_pipeline',
         CLICKHOUSE_PASSWORD: required('PIPELINE_PASSWORD'),
+        CONNECT_URL: 'http://connect:8083',
         METRICS_PORT: '9464',
         ...catalogVariables(),
       }),

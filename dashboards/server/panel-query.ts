@@ -1,6 +1,8 @@
+import type { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { parametersOf } from '../definition/sql-parameters.ts';
 import type { Cell, Column, Rows } from '../wire.ts';
+import { DOWNLOAD_SETTINGS, DOWNLOADS, type DownloadEnding } from './downloads.ts';
 import type { TimeRange } from './time-range.ts';
 
 /** How values come: exact, and times that need no time zone to be understood. */
@@ -29,6 +31,27 @@ export async function queryPanel(
   signal: AbortSignal,
 ): Promise<Rows> {
   return queryRows(client, sql, valuesFor(sql, parameters), signal);
+}
+
+/** Runs the query of a panel for a file. @throws what the client throws, ClickHouseError among it */
+export async function panelFile(
+  client: ClickHouseClient,
+  sql: string,
+  parameters: PanelParameters,
+  as: DownloadEnding,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { stream } = await client.exec({
+    query: sql,
+    query_params: valuesFor(sql, parameters),
+    abort_signal: signal,
+    clickhouse_settings: {
+      default_format: DOWNLOADS[as].format,
+      ...DOWNLOAD_SETTINGS,
+      date_time_output_format: 'iso',
+    },
+  });
+  return stream;
 }
 
 /** Runs a query. @throws what the client throws, ClickHouseError among it */

@@ -175,9 +175,9 @@ function start(): void {
       acts: ({ source = '', schema = '', table = '' }) => [
         {
           text: 'Load anew',
-          label: `Load ${source}.${table} anew`,
+          label: `Load anew ${source}.${table}`,
           run: asking(
-            `Load ${source}.${table} anew`,
+            `Load anew ${source}.${table}`,
             [
               'Its rows are read from the database of the service again, while changes keep flowing. Rows that are right are not written again.',
               'Meanwhile TRUNCATE and ALTER TABLE of it wait. A large table takes minutes and load on that database.',
