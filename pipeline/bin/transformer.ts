@@ -18,6 +18,7 @@ import { findSource, type Catalog } from '../catalog/catalog.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { createLedger } from '../resync/ledger.ts';
+import { carryComments } from '../evolution/carry-comments.ts';
 import { createColumnNames } from '../evolution/column-names.ts';
 import { readTables } from '../evolution/table-facts.ts';
 import { watchTables } from '../evolution/watch-tables.ts';
@@ -92,6 +93,8 @@ const configSchema = z.object({
 
 const FRESHNESS_INTERVAL_MS = 1_000;
 const LOOKS_INTERVAL_MS = 15_000;
+/** A view that is made anew has lost the comments of its table for as long. */
+const COMMENTS_INTERVAL_MS = 30_000;
 
 async function main(): Promise<never> {
   const config = loadConfig(configSchema, process.env);
@@ -197,14 +200,20 @@ async function main(): Promise<never> {
       },
       signal,
     });
+    const commentsDueAt = new Map<string, number>();
     const watchingTables = watchTables({
       sources: catalog.sources.map(({ name }) => name),
       look: async (name) => {
         const source = findSource(catalog, name);
         if (source === undefined) return undefined;
-        return withDatabase(name, source.url, (database) =>
-          readTables(database, source, captureNames(name)),
-        );
+        const names = captureNames(name);
+        return withDatabase(name, source.url, async (database) => {
+          if (Date.now() > (commentsDueAt.get(name) ?? 0)) {
+            await carryComments(database, client, { name, publication: names.publication });
+            commentsDueAt.set(name, Date.now() + COMMENTS_INTERVAL_MS);
+          }
+          return readTables(database, source, names);
+        });
       },
       client,
       log,
