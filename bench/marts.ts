@@ -106,7 +106,7 @@ export async function measureMarts(
 const id = (kind: string, number: string) => `reinterpretAsUUID(sipHash128(${number}, '${kind}'))`;
 
 /** Orders of numbers from `begin` on, with all that belongs to them. */
-export async function fill(client: Warehouse, begin: number, count: number, all: number): Promise<void> {
+async function fill(client: Warehouse, begin: number, count: number, all: number): Promise<void> {
   const users = Math.ceil(all / 20);
   const at = `now64(6) - toIntervalMillisecond(intDiv((${all} - n) * ${DAYS * 86_400_000}, ${all}))`;
   const isPaid = 'n % 11 != 0';

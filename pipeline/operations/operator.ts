@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { findSource } from '../catalog/catalog.ts';
 import { planRepairs } from '../drift/repair.ts';
 import { createDriftStore } from '../drift/store.ts';
+import { createTurn } from '../resync/turn.ts';
 import {
   listDeadLetters,
   listedBytes,
@@ -91,6 +92,7 @@ export function openOperator(parts: {
   const kafka = createKafka({ clientId: 'tributary-operator', brokers: parts.kafkaBrokers, log });
   const stopped = new AbortController();
   const { signal } = stopped;
+  const turn = createTurn();
   const running = new Map<string, Promise<void>>();
 
   /** Two of the same would only be in each other's way. */
@@ -198,6 +200,7 @@ export function openOperator(parts: {
             kafka,
             groupId: parts.kafkaGroupId,
             deadlineMs: RESYNC_DEADLINE_MS,
+            turn,
             signal,
           }),
         ),
