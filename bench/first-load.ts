@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { createLogger } from '#runtime/log.ts';
 import { localAddresses } from '../cli/local-environment.ts';
-import { resyncOne } from '../cli/resync/resync-tables.ts';
+import { resyncOne } from '../pipeline/operations/resync-tables.ts';
 import { loadCatalog } from '../pipeline/catalog/load-catalog.ts';
 import { createTurn } from '../pipeline/resync/turn.ts';
 import { createKafka } from '../pipeline/source/kafka-client.ts';

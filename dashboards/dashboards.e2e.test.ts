@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createLogger } from '#runtime/log.ts';
 import { localAddresses } from '../cli/local-environment.ts';
 import { ShopStack } from '../cli/testing/shop-stack.ts';
+import { operatorTokenPath } from '../local/node-processes.ts';
+import { signalGroup } from '../local/process-identity.ts';
 import { loadLocalSettings, portOf, statePath } from '../local/settings.ts';
+import { createKafka } from '../pipeline/source/kafka-client.ts';
 import { loadDefinitions } from './definition/load-definitions.ts';
 import { launchBrowser } from './testing/browser.ts';
 
@@ -117,6 +121,11 @@ async function figures(panel: string): Promise<string[]> {
   return all.map((text) =>
     text.replaceAll(/[,\u00a0\u202f]/g, (sign) => (sign === ',' ? '' : ' ')),
   );
+}
+
+async function warehouseRows<Row>(query: string): Promise<Row[]> {
+  const result = await shop.warehouse.query({ query, format: 'JSONEachRow' });
+  return result.json<Row>();
 }
 
 async function fromService(service: Parameters<ShopStack['query']>[0], sql: string) {
@@ -255,6 +264,145 @@ describe('SQL', () => {
     await page.waitForSelector('.freshness[data-level=live]');
     expect(complaints).toEqual([]);
   });
+});
+
+describe('operations', () => {
+  const TOPIC = 'catalog.public.categories';
+  const operations = async () =>
+    warehouseRows<Record<string, string>>(
+      'SELECT operation, target, asked_by, state, outcome FROM ops.operations FINAL ORDER BY started_at',
+    );
+  const done = async (operation: string) =>
+    (await operations()).filter(
+      (row) => row['operation'] === operation && row['state'] !== 'running',
+    );
+  const press = async (label: string) => {
+    const button = await page.waitForSelector(`button[aria-label="${label}"]`, {
+      timeout: SOURCE_DEADLINE_MS,
+    });
+    await button?.click();
+  };
+  const confirm = async () => {
+    await page.waitForSelector('dialog.question');
+    await page.click('dialog .answers .primary');
+    await page.waitForFunction(`document.querySelector('dialog') === null`);
+  };
+
+  beforeAll(async () => {
+    const settings = loadLocalSettings(shop.env);
+    const token = await readFile(operatorTokenPath(settings), 'utf8');
+    const producer = createKafka({
+      clientId: 'test',
+      brokers: (localAddresses(settings)['KAFKA_BROKERS'] ?? '').split(','),
+      log: createLogger('test', 'silent'),
+    }).producer();
+    await producer.connect();
+    await producer.send({
+      topic: TOPIC,
+      messages: [{ partition: 0, key: Buffer.from('k'), value: Buffer.from('no Avro') }],
+    });
+    await producer.disconnect();
+    await open('/operations');
+    await page.waitForSelector('.sign-in');
+    await page.type('.sign-in label:nth-of-type(1) input', 'Ada');
+    await page.type('.sign-in label:nth-of-type(2) input', token.trim());
+    await page.click('.sign-in button');
+  });
+
+  test('a bad record is looked at and replayed, and is a dead letter again; then it is discarded', async () => {
+    await expect
+      .poll(async () => texts(`[data-panel=letters] tbody tr`), { timeout: SOURCE_DEADLINE_MS })
+      .toHaveLength(1);
+    const place = (await texts('[data-panel=letters] tbody td')).slice(0, 3).join('/');
+    await press(`Look at ${place}`);
+    await page.waitForSelector('dialog[open] .bytes');
+    expect((await texts('dialog .bytes')).join()).toContain('no Avro');
+    await page.keyboard.press('Escape');
+    await press(`Replay ${place}`);
+    await confirm();
+    await expect
+      .poll(async () => done('replay'), { timeout: SOURCE_DEADLINE_MS })
+      .toEqual([
+        {
+          operation: 'replay',
+          target: place,
+          asked_by: 'Ada',
+          state: 'done',
+          outcome: '1 replayed',
+        },
+      ]);
+    const letters = async () =>
+      warehouseRows<Record<string, unknown>>(
+        `SELECT isNotNull(d.replay_of) AS is_replay, toString(r.state) AS state
+         FROM (SELECT * FROM ops.dead_letters FINAL) AS d
+         LEFT JOIN (SELECT * FROM ops.dead_letter_resolutions FINAL) AS r USING (topic, partition, offset)
+         WHERE topic = '${TOPIC}' ORDER BY offset`,
+      );
+    await expect.poll(letters, { timeout: SOURCE_DEADLINE_MS }).toEqual([
+      { is_replay: 0, state: 'replayed' },
+      { is_replay: 1, state: '' },
+    ]);
+    const code = await page.waitForFunction(
+      `document.querySelector('[data-panel=groups] tbody td:nth-child(2)')?.textContent`,
+    );
+    await press(`Discard all ${String(await code.jsonValue())} of ${TOPIC}`);
+    await confirm();
+    await expect
+      .poll(letters, { timeout: SOURCE_DEADLINE_MS })
+      .toEqual([expect.anything(), { is_replay: 1, state: 'discarded' }]);
+  });
+
+  test('a table is loaded anew', async () => {
+    await press('Load anew catalog.categories');
+    await confirm();
+    await expect
+      .poll(async () => done('resync'), { timeout: SOURCE_DEADLINE_MS })
+      .toMatchObject([
+        {
+          target: 'catalog.categories',
+          asked_by: 'Ada',
+          state: 'done',
+          outcome: expect.stringContaining('all were right'),
+        },
+      ]);
+    await picture('operations-desktop', true);
+    expect(complaints).toEqual([]);
+  });
+});
+
+test('what services say that their columns mean is in the dictionary', async () => {
+  await expect
+    .poll(
+      async () => {
+        await open('/dictionary');
+        return texts('[id="orders.orders"] tbody tr');
+      },
+      { timeout: SOURCE_DEADLINE_MS, interval: 2_000 },
+    )
+    .toContainEqual(expect.stringContaining('What the buyer owes, in currency'));
+});
+
+test('a database that is away is no source where nothing happens, and is seen on the health page', async () => {
+  const { pid } = shop.stack.process('postgres-payments');
+  if (pid === undefined) throw new Error('there is no database');
+  await open('/d/orders?range=15m');
+  await settled();
+  signalGroup(pid, 'SIGSTOP');
+  try {
+    await page.waitForSelector('.banner:not([hidden])', { timeout: 2 * SOURCE_DEADLINE_MS });
+    expect(await texts('.banner')).toEqual([
+      expect.stringMatching(/^This page may be behind: payments: its database does not answer\./),
+    ]);
+    await open('/d/pipeline?range=15m');
+    await settled();
+    expect(await texts('[data-panel=sources] tbody tr')).toContainEqual(
+      expect.stringMatching(/^paymentsRUNNINGsource payments: its database does not answer/),
+    );
+  } finally {
+    signalGroup(pid, 'SIGCONT');
+  }
+  await open('/d/orders?range=15m');
+  await page.waitForSelector('.banner[hidden]', { timeout: 2 * SOURCE_DEADLINE_MS });
 });
 
 test('a source that is stopped is told of on every page that it is behind, and on no other', async () => {

@@ -146,6 +146,31 @@ test('a point leads to the rows behind it, without a pointer too', async () => {
   await page.waitForFunction(`document.querySelector('dialog') === null`);
 });
 
+test('the rows of a panel are downloaded as they are shown, as CSV and as Parquet', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'tributary-download-'));
+  const client = await page.createCDPSession();
+  await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder });
+  await open('/d/orders?range=6h&currency=USD');
+  await settled();
+  for (const as of ['CSV', 'Parquet']) {
+    await page.click('[data-panel=list] .download summary');
+    await page.click(`[data-panel=list] .download a[aria-label$="as ${as}"]`);
+    await expect
+      .poll(() => readdir(folder), { timeout: 15_000 })
+      .toContain(`orders-list.${as.toLowerCase()}`);
+  }
+  const [head, ...lines] = (await readFile(join(folder, 'orders-list.csv'), 'utf8'))
+    .trim()
+    .split('\n');
+  expect(head).toMatch(/^"order_number","placed_at","status","total","currency"/);
+  expect(lines).toHaveLength((await text('[data-panel=list] tbody tr')).length);
+  expect(lines.every((line) => line.includes('"USD"'))).toBe(true);
+  const parquet = await readFile(join(folder, 'orders-list.parquet'));
+  expect([parquet.subarray(0, 4), parquet.subarray(-4)].map(String)).toEqual(['PAR1', 'PAR1']);
+  expect(complaints).toEqual([]);
+  await rm(folder, { recursive: true });
+});
+
 test('a page loads quickly and is no larger than it may be', async () => {
   for (const path of ['/d/overview', '/sql']) {
     await open(path);

@@ -110,6 +110,61 @@ describe('with an hour of the shop', () => {
     expect(body.stopped).toBeUndefined();
   });
 
+  test('a source whose database is away, or whose slot nobody reads, is not one where nothing happens', async () => {
+    const look = async (source: string, secondsAhead: number, values: object) =>
+      pages.writer.insert({
+        table: 'ops.source_looks',
+        format: 'JSONEachRow',
+        values: [{ looked_at: (Date.now() / 1000 + secondsAhead).toFixed(3), source, ...values }],
+      });
+    const stopped = async () => {
+      const body = (await ask('orders/freshness')).body as Freshness;
+      return Object.fromEntries(
+        body.sources.flatMap((source) => (source.stopped ? [[source.source, source.stopped]] : [])),
+      );
+    };
+    expect(await stopped()).toEqual({});
+    await look('orders', 1, { problem: 'source orders: its database does not answer' });
+    await look('users', 1, { slot_active: true, wal_status: 'lost' });
+    await pages.writer.command({
+      query: `ALTER TABLE ops.source_looks DELETE WHERE source = 'payments' SETTINGS mutations_sync = 1`,
+    });
+    await look('payments', -15, { slot_active: false, wal_status: 'reserved' });
+    // One look could be that between two connections.
+    await expect.poll(stopped, { timeout: 10_000 }).toEqual({
+      orders: 'its database does not answer',
+      users: 'its replication slot is lost',
+    });
+    await look('payments', 0, { slot_active: false, wal_status: 'reserved' });
+    await look('orders', 2, { slot_active: true, wal_status: 'reserved' });
+    await expect.poll(stopped, { timeout: 10_000 }).toEqual({
+      users: 'its replication slot is lost',
+      payments: 'nobody reads its replication slot',
+    });
+  });
+
+  test('what was seen of sources is on the page of the pipeline', async () => {
+    expect(await rows('pipeline/panels/sources?range=15m&source=inventory')).toEqual([
+      [
+        'inventory',
+        'RUNNING',
+        'answers',
+        'read',
+        ...Array.from({ length: 5 }, () => expect.anything()),
+      ],
+    ]);
+    const pieces = (await askPanel('pipeline/panels/retained_wal?range=15m&source=catalog')).body;
+    // No holes between looks, whatever the pieces.
+    const times = pieces.rows.map(([time]) => Date.parse(textOf(time)));
+    expect(times.length).toBeGreaterThan(850 / pieces.bucketSeconds);
+    expect(
+      times.every(
+        (time, index) =>
+          index === 0 || time - (times[index - 1] ?? 0) === pieces.bucketSeconds * 1_000,
+      ),
+    ).toBe(true);
+  });
+
   test('who has the same already is told so', async () => {
     const url = `${pages.url}/api/dashboards/stock/panels/low`;
     const tag = (await fetch(url)).headers.get('etag') ?? '';

@@ -159,6 +159,42 @@ export interface SqlDone {
   readonly truncated: boolean;
 }
 
+/** A part of what there is to operate, or why it cannot be shown. */
+export type OperationsPart = { readonly rows: Rows } | { readonly problem: string };
+
+/** What there is to operate, and what was done. */
+export interface OperationsState {
+  /** Open dead letters by topic and code. */
+  readonly groups: OperationsPart;
+  /** The newest open dead letters. */
+  readonly letters: OperationsPart;
+  /** Captured tables with their last resync. */
+  readonly tables: OperationsPart;
+  /** Rules of drift. */
+  readonly rules: OperationsPart;
+  readonly operations: OperationsPart;
+}
+
+/** A dead letter as an operator looks at it. */
+export interface ShownLetter {
+  /** topic/partition/offset */
+  readonly place: string;
+  readonly state: string;
+  readonly code: string;
+  readonly reason: string;
+  /** Bytes; null when there is none. */
+  readonly keySize: number | null;
+  readonly valueSize: number | null;
+  /** The first bytes in hexadecimal, and headers; undefined where the table has masked columns. */
+  readonly content?:
+    | {
+        readonly headers: Readonly<Record<string, string>>;
+        readonly key: string | null;
+        readonly value: string | null;
+      }
+    | undefined;
+}
+
 /** Body of an error answer (RFC 9457). */
 export interface ProblemDocument {
   readonly type: string;

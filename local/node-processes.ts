@@ -12,6 +12,7 @@ import {
   type ShopDatabase,
 } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
+import { keptPassword } from './secrets.ts';
 
 /** Runs a program of this checkout. */
 const RUN = resolve(ROOT, 'local', 'run.mjs');
@@ -69,6 +70,7 @@ export function transformerProcess(
       TRIBUTARY_CONFIG: resolve(settings.catalogPath),
       ...brokerOf(settings),
       CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
+      CONNECT_URL: `http://127.0.0.1:${portOf(settings, 'connect')}`,
       METRICS_PORT: String(port),
     },
     { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`), graceMs: 25_000 },
@@ -98,20 +100,35 @@ export function driftMonitorProcess(
 }
 
 /** The pages over the warehouse. */
-export function dashboardsProcess(settings: LocalSettings): ProcessSpec {
+export async function dashboardsProcess(
+  settings: LocalSettings,
+  sourceUrls: Readonly<Record<string, string>>,
+): Promise<ProcessSpec> {
   const port = portOf(settings, 'dashboards');
+  const token = await keptPassword(statePath(settings, 'secrets'), OPERATOR);
   return nodeProcess(
     settings,
     'dashboards',
     'dashboards/server/main.ts',
     {
+      ...sourceUrls,
+      TRIBUTARY_CONFIG: resolve(settings.catalogPath),
       DASHBOARDS_PORT: String(port),
+      KAFKA_BROKERS: `127.0.0.1:${portOf(settings, 'kafka')}`,
       CLICKHOUSE_URL: `http://127.0.0.1:${portOf(settings, 'warehouse')}`,
       PIPELINE_HEALTH_URL: `http://127.0.0.1:${portOf(settings, 'transformer')}/health`,
       CONNECT_URL: `http://127.0.0.1:${portOf(settings, 'connect')}`,
+      OPERATOR_TOKEN: token.reveal(),
     },
     { isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`) },
   );
+}
+
+const OPERATOR = 'operator';
+
+/** Where the token of the page of operations is kept. */
+export function operatorTokenPath(settings: LocalSettings): string {
+  return statePath(settings, 'secrets', `${OPERATOR}.password`);
 }
 
 /** Services that read the events of others. */

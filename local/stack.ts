@@ -119,7 +119,7 @@ export class Stack {
     );
     const gateway = shop ? [run(gatewayProcess(settings))] : [];
     // With nothing to show yet they say so; they are there as long as anything is.
-    const dashboards = warehouse.then(() => run(dashboardsProcess(settings)));
+    const dashboards = warehouse.then(() => run(dashboardsProcess(settings, sourceUrls)));
     const drift = transformer.then(() => run(driftMonitorProcess(settings, sourceUrls)));
     await all([connectors, transformer, drift, dashboards, ...services, ...gateway]);
     if (traffic !== undefined) await run(trafficProcess(settings, traffic));

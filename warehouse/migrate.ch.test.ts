@@ -58,6 +58,7 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '011_erasures',
     '012_topic_partitions',
     '014_copy_pauses',
+    '015_operations',
   ]);
   expect(await migrate(client, options)).toEqual([]);
   expect(

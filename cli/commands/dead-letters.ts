@@ -1,24 +1,33 @@
+import { userInfo } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { commaList, loadConfig } from '#runtime/config.ts';
 import { ERROR_CODES, type ErrorCode } from '#runtime/error-codes.ts';
 import { TributaryError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
-import { parseOffset } from '../../pipeline/change/offset.ts';
+import {
+  discardLetters,
+  findLetter,
+  isWithheld,
+  openLetters,
+  parsePlace,
+  placeText,
+  replayOpenLetters,
+} from '../../pipeline/operations/dead-letters.ts';
+import {
+  recorded,
+  targetOf,
+  type OperationAbout,
+} from '../../pipeline/operations/operation-log.ts';
 import {
   listDeadLetters,
   listedBytes,
-  resolveDeadLetters,
   type LetterFilter,
-  type LetterPlace,
   type LetterState,
   type ListedLetter,
 } from '../../pipeline/sink/clickhouse-dead-letters.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka, type Kafka } from '../../pipeline/source/kafka-client.ts';
-import { WITHHELD_HEADER } from '../../pipeline/sink/withhold-masked.ts';
-import { DEAD_LETTER_TOPIC, LETTER_PARTITION } from '../../pipeline/source/kafka-dead-letters.ts';
-import { replayLetters } from '../../pipeline/source/replay-letters.ts';
 import { connectConfiguredWarehouse, warehouseSettings } from '../server-settings.ts';
 
 const settings = warehouseSettings.extend({ kafkaBrokers: commaList() });
@@ -74,8 +83,14 @@ export function deadLettersCommand(): Command {
     .option('--json', 'as JSON')
     .action(
       run(async ({ warehouse }, options, [name = '']) => {
-        const letter = await find(warehouse, parsePlace(name));
-        const bytes = options.bytes === true ? await listedBytes(warehouse, letter) : undefined;
+        const letter = await findLetter(warehouse, parsePlace(name));
+        const bytes =
+          options.bytes === true
+            ? await recorded(warehouse, about('look', [letter]), async () => ({
+                result: await listedBytes(warehouse, letter),
+                outcome: 'key and value shown',
+              }))
+            : undefined;
         const hex = bytes && {
           key: bytes.key?.toString('hex') ?? null,
           value: bytes.value?.toString('hex') ?? null,
@@ -90,23 +105,10 @@ export function deadLettersCommand(): Command {
     .action(
       run(async ({ warehouse, kafka }, options, names) => {
         const letters = await select(warehouse, options, names);
-        const whole = letters.filter(({ code }) => code !== 'RECORD_TOO_LARGE');
-        await replayLetters(
-          kafka(),
-          whole.map((letter) => ({
-            ...letter,
-            firstOffset: letter.replayOf ?? letter.offset,
-            heldAt: isWithheld(letter)
-              ? letter
-              : {
-                  topic: DEAD_LETTER_TOPIC,
-                  partition: LETTER_PARTITION,
-                  offset: letter.letterOffset,
-                },
-          })),
-          (place, replayedAs) =>
-            resolveDeadLetters(warehouse, [{ place, state: 'replayed', replayedAs }]),
-        );
+        const whole = await recorded(warehouse, about('replay', letters), async () => {
+          const sent = await replayOpenLetters({ warehouse, kafka: kafka() }, letters);
+          return { result: sent, outcome: `${count(sent.length)} replayed` };
+        });
         const without = letters.length - whole.length;
         print(
           options,
@@ -125,12 +127,10 @@ export function deadLettersCommand(): Command {
     .action(
       run(async ({ warehouse }, options, names) => {
         const letters = await select(warehouse, options, names);
-        if (letters.length > 0) {
-          await resolveDeadLetters(
-            warehouse,
-            letters.map((place) => ({ place, state: 'discarded' })),
-          );
-        }
+        await recorded(warehouse, about('discard', letters), async () => {
+          await discardLetters(warehouse, letters);
+          return { result: undefined, outcome: `${count(letters.length)} discarded` };
+        });
         print(
           options,
           { discarded: letters.map(placeText) },
@@ -139,6 +139,15 @@ export function deadLettersCommand(): Command {
       }),
     );
   return command;
+}
+
+/** What `ops.operations` is told. */
+function about(
+  operation: OperationAbout['operation'],
+  letters: readonly ListedLetter[],
+): OperationAbout {
+  const target = targetOf(letters.map(placeText));
+  return { operation, target, askedBy: userInfo().username, askedVia: 'command' };
 }
 
 function selecting(command: Command): Command {
@@ -182,17 +191,7 @@ async function select(
   names: readonly string[],
 ): Promise<ListedLetter[]> {
   if (names.length > 0) {
-    const letters: ListedLetter[] = [];
-    for (const name of names) letters.push(await find(warehouse, parsePlace(name)));
-    // Somebody has dealt with the others; whoever names one of them is told so.
-    const resolved = letters.find(({ state }) => state !== 'open');
-    if (resolved !== undefined) {
-      throw new TributaryError(
-        'DEAD_LETTER_UNKNOWN',
-        `the letter ${placeText(resolved)} is not open but ${resolved.state}`,
-      );
-    }
-    return letters;
+    return openLetters(warehouse, names.map(parsePlace));
   }
   if (topic === undefined && code === undefined && all !== true) {
     throw new TributaryError('CONFIG_INVALID', 'which letters is not said', {
@@ -201,12 +200,6 @@ async function select(
   }
   const filter: LetterFilter = { topic, code, state: 'open' };
   return listDeadLetters(warehouse, filter, MAX_AT_ONCE);
-}
-
-async function find(warehouse: Warehouse, place: LetterPlace): Promise<ListedLetter> {
-  const [letter] = await listDeadLetters(warehouse, { place }, 1);
-  if (letter !== undefined) return letter;
-  throw new TributaryError('DEAD_LETTER_UNKNOWN', `there is no dead letter ${placeText(place)}`);
 }
 
 function describeList(letters: readonly ListedLetter[], limit: number): string {
@@ -267,27 +260,6 @@ function describeLetter(
         ]),
     '',
   ].join('\n');
-}
-
-/** Whether the letter has no bytes, because its table has masked columns. */
-function isWithheld({ headers }: ListedLetter): boolean {
-  return WITHHELD_HEADER in headers;
-}
-
-function placeText({ topic, partition, offset }: LetterPlace): string {
-  return `${topic}/${partition}/${offset}`;
-}
-
-const PLACE = /^([^/]+)\/(\d{1,9})\/(\d{1,18})$/;
-
-function parsePlace(text: string): LetterPlace {
-  const [, topic, partition, offset] = PLACE.exec(text) ?? [];
-  if (topic === undefined || partition === undefined || offset === undefined) {
-    throw new TributaryError('CONFIG_INVALID', `"${text}" is not topic/partition/offset`, {
-      fix: 'Take the place from `tributary dead-letters list`.',
-    });
-  }
-  return { topic, partition: Number(partition), offset: parseOffset(offset) };
 }
 
 function parseState(text: string): LetterState | 'all' {

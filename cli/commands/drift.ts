@@ -11,6 +11,8 @@ import type { DriftRule } from '../../pipeline/catalog/drift-rule.ts';
 import { runDriftMonitor } from '../../pipeline/drift-monitor.ts';
 import { discoverRules } from '../../pipeline/drift/discover.ts';
 import { planRepairs, keyText } from '../../pipeline/drift/repair.ts';
+import { recorded } from '../../pipeline/operations/operation-log.ts';
+import { areHealed, repairOutcomes, repairRule } from '../../pipeline/operations/repair-rule.ts';
 import { createDriftStore, type DriftStore } from '../../pipeline/drift/store.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
@@ -19,7 +21,6 @@ import { loadChosenCatalog } from '../chosen-catalog.ts';
 import { checkRule, holds, type CheckedRule } from '../drift/check-rules.ts';
 import { describeCheck, describeFindings } from '../drift/describe-drift.ts';
 import { describeProposals } from '../drift/describe-proposals.ts';
-import { repairRule } from '../drift/repair-rule.ts';
 import { valuesOfFindings } from '../drift/values-of-findings.ts';
 import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
@@ -153,22 +154,26 @@ export function driftCommand(signal: AbortSignal): Command {
           print(options, repairs, what.trimEnd());
           return;
         }
-        const records = await repairRule({ ...parts, rule }, repairs, {
-          by: userInfo().username,
-          deadlineMs: options.deadline * 1_000,
-          signal,
-        });
-        const lines = (['healed', 'not healed', 'refused'] as const).flatMap((outcome) => {
-          const some = records.filter((record) => record.outcome === outcome);
-          const [first] = some;
-          if (first === undefined) return [];
-          const detail = first.detail === '' ? '' : `: ${first.detail}`;
-          return [`${rule.name}: ${some.length} ${outcome}${detail}`];
-        });
+        const by = userInfo().username;
+        const records = await recorded(
+          parts.warehouse,
+          { operation: 'repair', target: rule.name, askedBy: by, askedVia: 'command' },
+          async () => {
+            const result = await repairRule({ ...parts, rule }, repairs, {
+              by,
+              deadlineMs: options.deadline * 1_000,
+              signal,
+            });
+            return {
+              result,
+              outcome: repairOutcomes(result).join(', '),
+              failed: !areHealed(result),
+            };
+          },
+        );
+        const lines = repairOutcomes(records).map((line) => `${rule.name}: ${line}`);
         print(options, records, lines.join('\n'));
-        process.exitCode = records.every(({ outcome }) => outcome === 'healed')
-          ? EXIT.ok
-          : EXIT.failed;
+        process.exitCode = areHealed(records) ? EXIT.ok : EXIT.failed;
       }),
     );
 

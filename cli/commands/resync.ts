@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { loadConfig } from '#runtime/config.ts';
 import { describeError, TributaryError } from '#runtime/errors.ts';
@@ -5,15 +6,26 @@ import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { findSource, type Catalog, type Source } from '../../pipeline/catalog/catalog.ts';
 import type { TableName } from '../../pipeline/catalog/table-pattern.ts';
+import { recorded } from '../../pipeline/operations/operation-log.ts';
 import { openRequests } from '../../pipeline/resync/request-resync.ts';
 import type { ResyncResult } from '../../pipeline/resync/resync-table.ts';
 import { createTurn } from '../../pipeline/resync/turn.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
-import { checkNames, isNamed, sourcesOf, tableLabel } from '../named-tables.ts';
+import {
+  checkNames,
+  isNamed,
+  sourcesOf,
+  tableLabel,
+} from '../../pipeline/operations/named-tables.ts';
 import { describeResync } from '../resync/describe-resync.ts';
-import { capturedTables, resyncOne, type ResyncTools } from '../resync/resync-tables.ts';
+import {
+  capturedTables,
+  resyncOne,
+  resyncOutcome,
+  type ResyncTools,
+} from '../../pipeline/operations/resync-tables.ts';
 import { connectConfiguredWarehouse, pipelineSettings } from '../server-settings.ts';
 
 interface Options {
@@ -136,7 +148,19 @@ async function runJobs(
       const table = tableLabel({ source: job.source.name, ...job.table });
       const began = performance.now();
       try {
-        const result = await resyncOne(job.source, job.table, job.reason, tools);
+        const result = await recorded(
+          tools.warehouse,
+          {
+            operation: 'resync',
+            target: table,
+            askedBy: userInfo().username,
+            askedVia: 'command',
+          },
+          async () => {
+            const counts = await resyncOne(job.source, job.table, job.reason, tools);
+            return { result: counts, outcome: resyncOutcome(counts) };
+          },
+        );
         const tookMs = performance.now() - began;
         say(describeResync(table, result, tookMs));
         outcomes.push({ table, ...result, seconds: tookMs / 1_000 });

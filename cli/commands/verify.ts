@@ -6,7 +6,7 @@ import { describeError } from '#runtime/errors.ts';
 import { EXIT } from '#runtime/lifecycle.ts';
 import { createLogger } from '#runtime/log.ts';
 import { loadChosenCatalog } from '../chosen-catalog.ts';
-import { checkNames, isNamed, sourcesOf } from '../named-tables.ts';
+import { checkNames, isNamed, sourcesOf } from '../../pipeline/operations/named-tables.ts';
 import { createKafka } from '../../pipeline/source/kafka-client.ts';
 import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { recordVerification } from '../../pipeline/verify/verification-log.ts';

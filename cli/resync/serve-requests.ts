@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeError, isAbort } from '#runtime/errors.ts';
 import { findSource, type Catalog } from '../../pipeline/catalog/catalog.ts';
 import { openRequests } from '../../pipeline/resync/request-resync.ts';
-import { tableLabel } from '../named-tables.ts';
+import { tableLabel } from '../../pipeline/operations/named-tables.ts';
 import { describeResync } from './describe-resync.ts';
-import { resyncOne, type ResyncTools } from './resync-tables.ts';
+import { resyncOne, type ResyncTools } from '../../pipeline/operations/resync-tables.ts';
 
 const INTERVAL_MS = 5_000;
 /** What failed is tried again after so long, and each time after twice as long. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { tableLabel } from '../named-tables.ts';
+import { tableLabel } from '../../pipeline/operations/named-tables.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';

@@ -1,7 +1,7 @@
 import type { Secret } from '#runtime/config.ts';
 import { TributaryError } from '#runtime/errors.ts';
 import { createLogger } from '#runtime/log.ts';
-import type { Traffic } from '../../local/node-processes.ts';
+import { operatorTokenPath, type Traffic } from '../../local/node-processes.ts';
 import { SHOP_DATABASES, portOf, statePath, type LocalSettings } from '../../local/settings.ts';
 import { resetState, Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
@@ -212,6 +212,7 @@ function welcome(settings: LocalSettings, shop: boolean): string {
   return [
     '',
     `  dashboards    http://127.0.0.1:${portOf(settings, 'dashboards')}  (and a page to write SQL on)`,
+    `                to operate on its page: the token in ${operatorTokenPath(settings)}`,
     `  warehouse     ${CLICKHOUSE_URL}  (ClickHouse over HTTP; user analyst may read)`,
     `  pipeline      http://127.0.0.1:${portOf(settings, 'transformer')}/metrics`,
     `  connect       ${CONNECT_URL}`,

@@ -1,6 +1,6 @@
 import type { RowDifference } from '../../pipeline/verify/row-difference.ts';
 import { agrees, type TableComparison } from '../../pipeline/verify/verify-table.ts';
-import { tableLabel } from '../named-tables.ts';
+import { tableLabel } from '../../pipeline/operations/named-tables.ts';
 import { describeAgreement, describeComparisons } from '../up/compare-sources.ts';
 
 /** Marks for a terminal; the identity elsewhere. */

@@ -12,8 +12,10 @@ import { dashboardRoutes } from './dashboard-routes.ts';
 import type { FreshnessParts } from './freshness.ts';
 import { readDictionary } from './dictionary.ts';
 import { goneSignal } from './gone-signal.ts';
-import { dashboardPage, dictionaryPage, sqlPage } from './pages.ts';
-import { requirePassword, requireSameOrigin } from './same-origin.ts';
+import { dashboardPage, dictionaryPage, operationsPage, sqlPage } from './pages.ts';
+import { requirePassword } from './credentials.ts';
+import { operationRoutes, type OperatorAccess } from './operation-routes.ts';
+import { requireSameOrigin } from './same-origin.ts';
 import { sqlRoutes } from './sql-routes.ts';
 
 const FOREVER = 'public, max-age=31536000, immutable';
@@ -29,6 +31,8 @@ export interface AppParts extends FreshnessParts {
   readonly hosts: readonly string[];
   /** Asked for when it is given. */
   readonly password?: Secret | undefined;
+  /** For the page of operations; without it that page only shows. */
+  readonly access?: OperatorAccess | undefined;
   readonly log: Logger;
 }
 
@@ -73,7 +77,12 @@ export function createApp(parts: AppParts): Express {
     if (asset === undefined) throw notFound('file');
     sendAsset(response, asset, request.acceptsEncodings('gzip') === 'gzip');
   });
-  app.use('/api', dashboardRoutes(dashboards, parts), sqlRoutes(parts.sqlClient));
+  app.use(
+    '/api',
+    dashboardRoutes(dashboards, parts),
+    sqlRoutes(parts.sqlClient),
+    operationRoutes(parts.client, parts.access),
+  );
   app.get('/', (_request, response) => {
     response.redirect(302, `/d/${dashboards[0]?.id ?? ''}`);
   });
@@ -84,6 +93,13 @@ export function createApp(parts: AppParts): Express {
   });
   app.get('/sql', (_request, response) => {
     sendPage(response, sqlPage({ bundle, dashboards, nonce: nonceOf(response) }));
+  });
+  app.get('/operations', (_request, response) => {
+    const hasOperator = parts.access !== undefined;
+    sendPage(
+      response,
+      operationsPage({ bundle, dashboards, nonce: nonceOf(response) }, hasOperator),
+    );
   });
   app.get('/dictionary', async (_request, response) => {
     const tables = await readDictionary(parts.client, goneSignal(response));

@@ -33,7 +33,13 @@ const TYPES: Readonly<Record<string, string>> = {
 export async function bundlePages(): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: WEB,
-    entryPoints: ['dashboard-page.ts', 'sql-page.ts', 'style.css', 'icon.svg'],
+    entryPoints: [
+      'dashboard-page.ts',
+      'operations-page.ts',
+      'sql-page.ts',
+      'style.css',
+      'icon.svg',
+    ],
     outdir: 'out',
     entryNames: '[name]-[hash]',
     chunkNames: 'part-[hash]',

@@ -5,13 +5,19 @@ import { notFound, HttpProblem } from './http-problem.ts';
 import type { Dashboard, Panel } from '../definition/definition.ts';
 import type { Freshness, PanelData } from '../wire.ts';
 import { panelProblem } from './clickhouse-problem.ts';
+import { DOWNLOAD_ENDINGS, sendDownload } from './downloads.ts';
+import { enterTurnstile } from './enter-turnstile.ts';
 import { readFreshness, type FreshnessParts } from './freshness.ts';
 import { goneSignal } from './gone-signal.ts';
-import { queryPanel, type PanelParameters } from './panel-query.ts';
+import { panelFile, queryPanel, type PanelParameters } from './panel-query.ts';
 import { SharedQueries } from './shared-queries.ts';
+import { Turnstile } from './turnstile.ts';
 import { BadTimeRange, bucketAt, parseTimeRange, type TimeRange } from './time-range.ts';
 
 const LONGEST_VALUE = 200;
+/** A file is shared with nobody, so panels go first. */
+const DOWNLOADS_SIDE_BY_SIDE = 1;
+const MOST_DOWNLOADS_WAITING = 8;
 
 /** Data of dashboards: `/dashboards/:dashboard/panels/:panel`, the rows behind a point, freshness. */
 export function dashboardRoutes(dashboards: readonly Dashboard[], parts: FreshnessParts): Router {
@@ -19,6 +25,7 @@ export function dashboardRoutes(dashboards: readonly Dashboard[], parts: Freshne
   const panels = new SharedQueries<PanelData>();
   const options = new SharedQueries<string[]>();
   const freshness = new SharedQueries<Freshness>();
+  const downloads = new Turnstile(DOWNLOADS_SIDE_BY_SIDE, MOST_DOWNLOADS_WAITING);
   const router = Router();
 
   const ask = async (
@@ -56,6 +63,27 @@ export function dashboardRoutes(dashboards: readonly Dashboard[], parts: Freshne
       response,
       await ask(response, dashboard, panel, panel.sql, { range, variables }),
     );
+  });
+
+  router.get('/dashboards/:dashboard/panels/:panel/download', async (request, response) => {
+    const { dashboard, panel } = find(dashboards, request);
+    const query = queryOf(request);
+    const as = DOWNLOAD_ENDINGS.find((ending) => ending === query.get('as'));
+    if (as === undefined) throw new HttpProblem(400, `as must be ${DOWNLOAD_ENDINGS.join(', ')}.`);
+    const parameters = {
+      range: rangeOf(query, dashboard),
+      variables: variablesOf(query, dashboard),
+    };
+    const signal = goneSignal(response);
+    const leave = await enterTurnstile(downloads, signal);
+    try {
+      const rows = await problemsOf(async () =>
+        panelFile(client, panel.sql, parameters, as, signal),
+      );
+      await sendDownload(response, rows, { name: `${dashboard.id}-${panel.id}`, as });
+    } finally {
+      leave();
+    }
   });
 
   router.get('/dashboards/:dashboard/panels/:panel/rows', async (request, response) => {

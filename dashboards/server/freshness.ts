@@ -1,4 +1,4 @@
-import type { ClickHouseClient } from '@clickhouse/client';
+import { ClickHouseError, type ClickHouseClient } from '@clickhouse/client';
 import { createConnectClient } from '../../connectors/connect-client.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
 import { stateOf } from '../../connectors/apply.ts';
@@ -6,6 +6,8 @@ import type { Freshness, SourceFreshness } from '../wire.ts';
 
 const HEALTH_TIMEOUT_MS = 1_000;
 const CONNECT_TIMEOUT_MS = 2_000;
+/** Holds two looks of the pipeline and the time that a database away may take to be given up. */
+const LOOKS_WINDOW_SECONDS = 45;
 
 /** Who tells how fresh the warehouse is. */
 export interface FreshnessParts {
@@ -21,7 +23,8 @@ export interface FreshnessParts {
  * changes is at work.
  *
  * That no change came says nothing by itself: perhaps there was none. So a source counts as stopped
- * only when its connector or the pipeline is known not to run.
+ * only when its connector or the pipeline is known not to run, its database does not answer, or
+ * nobody reads its replication slot.
  *
  * @throws what the client of the warehouse throws
  */
@@ -29,8 +32,9 @@ export async function readFreshness(
   { client, pipelineHealthUrl, connectUrl }: FreshnessParts,
   signal: AbortSignal,
 ): Promise<Freshness> {
-  const [measured, pipeline, connectors] = await Promise.all([
+  const [measured, away, pipeline, connectors] = await Promise.all([
     measuredFreshness(client, signal),
+    awaySources(client, signal),
     pipelineHealthUrl === undefined ? undefined : pipelineStop(pipelineHealthUrl, signal),
     connectUrl === undefined ? undefined : connectorStates(connectUrl, signal),
   ]);
@@ -39,9 +43,11 @@ export async function readFreshness(
     now: Date.now(),
     sources: measured.map((source) => {
       const state = states.get(captureNames(source.source).connector);
-      return state === undefined || state === 'RUNNING'
-        ? source
-        : { ...source, stopped: `its connector is ${state}` };
+      const stopped =
+        state === undefined || state === 'RUNNING'
+          ? away.get(source.source)
+          : `its connector is ${state}`;
+      return stopped === undefined ? source : { ...source, stopped };
     }),
     stopped: pipeline ?? (connectors === 'silent' ? 'Kafka Connect does not answer' : undefined),
   };
@@ -79,6 +85,37 @@ async function measuredFreshness(
     ...(p50 === null ? {} : { lagP50Ms: p50 }),
     ...(p99 === null ? {} : { lagP99Ms: p99 }),
   }));
+}
+
+/**
+ * Why changes do not come, of sources whose database the pipeline could not ask lately, or whose slot
+ * was idle at two looks: a connector that has lost its connection is `RUNNING` as well.
+ */
+async function awaySources(
+  client: ClickHouseClient,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  try {
+    const result = await client.query({
+      query: `SELECT source,
+                     multiIf(
+                       argMax(l.problem, l.looked_at) != '', 'its database does not answer',
+                       argMax(l.wal_status, l.looked_at) = 'lost', 'its replication slot is lost',
+                       count() > 1 AND countIf(ifNull(l.slot_active, false)) = 0, 'nobody reads its replication slot',
+                       '') AS why
+              FROM ops.source_looks AS l
+              WHERE l.looked_at > now64(3) - INTERVAL ${LOOKS_WINDOW_SECONDS} SECOND
+              GROUP BY source`,
+      format: 'JSONEachRow',
+      abort_signal: signal,
+    });
+    const rows = await result.json<{ source: string; why: string }>();
+    return new Map(rows.flatMap(({ source, why }) => (why === '' ? [] : [[source, why]])));
+  } catch (error) {
+    // A warehouse or a user from before there were looks: then as much is said as was before.
+    if (error instanceof ClickHouseError && ['60', '497'].includes(error.code)) return new Map();
+    throw error;
+  }
 }
 
 /** Why the pipeline stores nothing; undefined when it is at work. */

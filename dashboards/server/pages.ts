@@ -33,6 +33,21 @@ export function sqlPage(parts: PageParts): string {
   });
 }
 
+/**
+ * The page to put right what went wrong.
+ *
+ * @param hasOperator - whether somebody can be let in who may do more than look
+ */
+export function operationsPage(parts: PageParts, hasOperator: boolean): string {
+  return page(parts, {
+    here: '/operations',
+    title: 'Operations',
+    description: 'Records that could not be stored, tables to load anew, copies to repair.',
+    script: 'operations-page.js',
+    data: { hasOperator },
+  });
+}
+
 /** The page that says what every table and column means. It needs no script. */
 export function dictionaryPage(parts: PageParts, tables: readonly DictionaryTable[]): string {
   const databases = [...new Set(tables.map(({ database }) => database))];
@@ -100,6 +115,7 @@ function page(
 ): string {
   const entries = [
     ...dashboards.map(({ id, title }) => ({ href: `/d/${id}`, title })),
+    { href: '/operations', title: 'Operations' },
     { href: '/sql', title: 'SQL' },
     { href: '/dictionary', title: 'Data dictionary' },
   ];

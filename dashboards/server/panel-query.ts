@@ -1,6 +1,8 @@
+import type { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { parametersOf } from '../definition/sql-parameters.ts';
 import type { Cell, Column, Rows } from '../wire.ts';
+import { DOWNLOAD_SETTINGS, DOWNLOADS, type DownloadEnding } from './downloads.ts';
 import type { TimeRange } from './time-range.ts';
 
 /** How values come: exact, and times that need no time zone to be understood. */
@@ -28,9 +30,40 @@ export async function queryPanel(
   parameters: PanelParameters,
   signal: AbortSignal,
 ): Promise<Rows> {
-  const result = await client.query({
+  return queryRows(client, sql, valuesFor(sql, parameters), signal);
+}
+
+/** Runs the query of a panel for a file. @throws what the client throws, ClickHouseError among it */
+export async function panelFile(
+  client: ClickHouseClient,
+  sql: string,
+  parameters: PanelParameters,
+  as: DownloadEnding,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { stream } = await client.exec({
     query: sql,
     query_params: valuesFor(sql, parameters),
+    abort_signal: signal,
+    clickhouse_settings: {
+      default_format: DOWNLOADS[as].format,
+      ...DOWNLOAD_SETTINGS,
+      date_time_output_format: 'iso',
+    },
+  });
+  return stream;
+}
+
+/** Runs a query. @throws what the client throws, ClickHouseError among it */
+export async function queryRows(
+  client: ClickHouseClient,
+  sql: string,
+  values: Readonly<Record<string, string | number>>,
+  signal: AbortSignal,
+): Promise<Rows> {
+  const result = await client.query({
+    query: sql,
+    query_params: values,
     format: 'JSONCompact',
     clickhouse_settings: { ...EXACT, date_time_output_format: 'iso' },
     abort_signal: signal,

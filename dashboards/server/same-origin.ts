@@ -1,6 +1,4 @@
-import { timingSafeEqual, createHash } from 'node:crypto';
 import type { RequestHandler } from 'express';
-import type { Secret } from '#runtime/config.ts';
 import { HttpProblem } from './http-problem.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
@@ -30,27 +28,4 @@ export function requireSameOrigin(hosts: readonly string[]): RequestHandler {
     }
     next();
   };
-}
-
-/** Asks for the password by HTTP basic authentication; any user name will do. */
-export function requirePassword(password: Secret): RequestHandler {
-  return (request, _response, next) => {
-    const basic = /^basic (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    const given = Buffer.from(basic, 'base64')
-      .toString('utf8')
-      .replace(/^[^:]*:/, '');
-    if (isSame(given, password.reveal())) {
-      next();
-      return;
-    }
-    throw new HttpProblem(401, 'These pages ask for a password.', {
-      headers: { 'WWW-Authenticate': 'Basic realm="Tributary", charset="UTF-8"' },
-    });
-  };
-}
-
-/** Compares digests, which takes as long whatever the texts. */
-function isSame(left: string, right: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(left), digest(right));
 }

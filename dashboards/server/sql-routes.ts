@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { ClickHouseClient, DataFormat } from '@clickhouse/client';
 import express, { Router, type Response } from 'express';
 import { z } from 'zod';
@@ -8,11 +7,13 @@ import { isAbort } from '#runtime/errors.ts';
 import { HttpProblem } from './http-problem.ts';
 import type { SqlError, SqlLine, SqlRequest } from '../wire.ts';
 import { panelProblem, sqlErrorOf } from './clickhouse-problem.ts';
+import { DOWNLOAD_ENDINGS, DOWNLOAD_SETTINGS, DOWNLOADS, sendDownload } from './downloads.ts';
 import { goneSignal } from './gone-signal.ts';
 import { readSchema } from './schema.ts';
 import { SharedQueries } from './shared-queries.ts';
 import { resultLines, PROGRESS_FORMAT } from './result-lines.ts';
-import { Turnstile, TurnstileFull } from './turnstile.ts';
+import { enterTurnstile } from './enter-turnstile.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** Queries side by side: fewer than the warehouse runs for an analyst, so that panels go on. */
 const SIDE_BY_SIDE = 2;
@@ -25,13 +26,6 @@ const sqlRequest = z.object({
   sql: z.string().min(1).max(500_000),
   params: z.record(z.string().regex(/^[A-Za-z_]\w*$/), z.string().max(10_000)).default({}),
 });
-
-/** Formats of downloads, by the ending of the file. */
-const DOWNLOADS = {
-  csv: { format: 'CSVWithNames', type: 'text/csv; charset=utf-8' },
-  parquet: { format: 'Parquet', type: 'application/vnd.apache.parquet' },
-  ndjson: { format: 'JSONEachRow', type: 'application/x-ndjson' },
-} as const;
 
 const downloadRequest = z.object({
   sql: sqlRequest.shape.sql,
@@ -47,7 +41,7 @@ const downloadRequest = z.object({
       }
     })
     .pipe(sqlRequest.shape.params),
-  as: z.enum(Object.keys(DOWNLOADS) as (keyof typeof DOWNLOADS)[]),
+  as: z.enum(DOWNLOAD_ENDINGS),
 });
 
 /** The SQL page's routes: run, download, schema. All of it as the user of the client. */
@@ -68,7 +62,7 @@ export function sqlRoutes(client: ClickHouseClient): Router {
   router.post('/sql/run', express.json({ limit: BODY_LIMIT }), async (request, response) => {
     const query = parse(sqlRequest, request.body);
     const signal = goneSignal(response);
-    const leave = await enter(turnstile, signal);
+    const leave = await enterTurnstile(turnstile, signal);
     try {
       const began = performance.now();
       const answer = await start(client, query, PROGRESS_FORMAT, signal);
@@ -85,16 +79,10 @@ export function sqlRoutes(client: ClickHouseClient): Router {
     async (request, response) => {
       const { as, ...query } = parse(downloadRequest, request.body);
       const signal = goneSignal(response);
-      const leave = await enter(turnstile, signal);
+      const leave = await enterTurnstile(turnstile, signal);
       try {
-        const { format, type } = DOWNLOADS[as];
-        const { stream } = await start(client, query, format, signal);
-        response.set({
-          'Content-Type': type,
-          'Content-Disposition': `attachment; filename="query.${as}"`,
-          'Cache-Control': 'no-store',
-        });
-        await pipeline(stream, response);
+        const { stream } = await start(client, query, DOWNLOADS[as].format, signal);
+        await sendDownload(response, stream, { name: 'query', as });
       } finally {
         leave();
       }
@@ -124,10 +112,7 @@ async function start(
       clickhouse_settings: {
         // The client does not know all formats that ClickHouse has.
         default_format: format as DataFormat,
-        output_format_json_quote_64bit_integers: 1,
-        output_format_json_quote_decimals: 1,
-        output_format_json_quote_denormals: 1,
-        output_format_decimal_trailing_zeros: 1,
+        ...DOWNLOAD_SETTINGS,
       },
     });
     return { stream, format: String(headers['x-clickhouse-format'] ?? format) };
@@ -177,17 +162,6 @@ async function writeLines(
     stream.destroy();
   }
   response.end();
-}
-
-async function enter(turnstile: Turnstile, signal: AbortSignal): Promise<() => void> {
-  try {
-    return await turnstile.enter(signal);
-  } catch (error) {
-    if (!(error instanceof TurnstileFull)) throw error;
-    throw new HttpProblem(429, 'Too many queries wait already. Try again soon.', {
-      headers: { 'Retry-After': '2' },
-    });
-  }
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {

@@ -267,6 +267,42 @@ async function fillOps(client: Warehouse, now: number): Promise<void> {
       ),
     ),
   );
+  await insert(
+    'source_looks',
+    Object.keys(tables).flatMap((source, place) =>
+      Array.from({ length: 120 }, (_, index) => ({
+        looked_at: at(now - index * 15 * SECOND),
+        process: 'sample:1',
+        source,
+        connector_state: 'RUNNING',
+        slot_active: true,
+        wal_status: 'reserved',
+        retained_bytes: 60_000 + ((index * 7_919 * (place + 1)) % 400_000),
+        safe_bytes: 2_147_000_000,
+        replication_lag_bytes: (index * 131) % 4_000,
+        consumer_lag: (index * 17 * (place + 2)) % 60,
+      })),
+    ),
+  );
+  await insert('first_loads', [
+    {
+      source: 'users',
+      state: 'copying',
+      slot_lsn: '0/1',
+      reason: '',
+      started_at: at(now - MINUTE),
+    },
+  ]);
+  await insert('first_load_tables', [
+    {
+      source: 'users',
+      table_schema: 'public',
+      table_name: 'users',
+      rows_expected: 500_000,
+      rows_copied: 325_000,
+      is_done: 0,
+    },
+  ]);
   const letter = (offset: number) => ({
     dead_lettered_at: at(now - offset * MINUTE),
     topic: 'orders.public.orders',

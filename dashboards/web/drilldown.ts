@@ -1,5 +1,6 @@
 import type { PanelData } from '../wire.ts';
 import { ask } from './api.ts';
+import { openDialog } from './dialog.ts';
 import { el } from './dom.ts';
 import { formatTime } from './format.ts';
 import { rowsTable } from './rows-table.ts';
@@ -8,23 +9,8 @@ import { rowsTable } from './rows-table.ts';
 export async function openDrilldown(title: string, url: string): Promise<void> {
   const controller = new AbortController();
   const body = el('div', { class: 'dialog-body' }, el('p', { class: 'state' }, 'Loading…'));
-  const close = el('button', { type: 'button', class: 'quiet', 'aria-label': 'Close' }, '✕');
-  const dialog = el(
-    'dialog',
-    { class: 'drilldown', 'aria-label': title },
-    el('header', {}, el('h2', {}, title), close),
-    body,
-  );
-  close.addEventListener('click', () => dialog.close());
-  dialog.addEventListener('click', (event) => {
-    if (event.target === dialog) dialog.close();
-  });
-  dialog.addEventListener('close', () => {
-    controller.abort();
-    dialog.remove();
-  });
-  document.body.append(dialog);
-  dialog.showModal();
+  const dialog = openDialog(title, body);
+  dialog.addEventListener('close', () => controller.abort());
   try {
     const response = await ask(url, { signal: controller.signal });
     const data = (await response.json()) as PanelData;

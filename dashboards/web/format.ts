@@ -125,6 +125,11 @@ const HEADINGS: Readonly<Record<string, string>> = { t: 'Time', sku: 'SKU' };
 
 /** A heading from the name of a column: `order_number` is `Order number`, `lag_ms` is `Lag (ms)`. */
 export function headingOf(column: string): string {
-  const words = HEADINGS[column] ?? column.replaceAll('_', ' ').replace(/ ms$/, ' (ms)');
+  const words =
+    HEADINGS[column] ??
+    column
+      .replaceAll('_', ' ')
+      .replace(/ ms$/, ' (ms)')
+      .replace(/ bytes$/, '');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -4,6 +4,7 @@ import { ApiError, ask } from './api.ts';
 import { createChart, type Chart, type ChosenPoint } from './chart.ts';
 import { barOption, barsHeight, timeOption } from './chart-options.ts';
 import { el } from './dom.ts';
+import { downloadMenu } from './download-menu.ts';
 import { openDrilldown } from './drilldown.ts';
 import { linkHref, rowsTable } from './rows-table.ts';
 import { barsOf, seriesOf } from './shape.ts';
@@ -43,6 +44,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
   );
   tableButton.setAttribute('aria-label', `Show ${about.title} as a table`);
   sqlLink.setAttribute('aria-label', `Open the query of ${about.title} on the SQL page`);
+  const files = downloadMenu(about.title);
   const element = el(
     'section',
     {
@@ -55,7 +57,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
       'header',
       {},
       el('h2', { id: headingId, title: about.description }, about.title),
-      el('div', { class: 'panel-tools' }, isChart && tableButton, sqlLink),
+      el('div', { class: 'panel-tools' }, isChart && tableButton, sqlLink, files.element),
     ),
     about.description !== undefined && isChart
       ? el('p', { class: 'hint' }, about.description)
@@ -72,6 +74,11 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
 
   const base = `/api/dashboards/${dashboard.id}/panels/${about.id}`;
   const timeQuery = () => viewQuery({ ...view, variables: {} });
+
+  function offerFiles(): void {
+    files.point((as) => `${base}/download?${viewQuery(view)}&as=${as}`);
+  }
+  offerFiles();
 
   function show(shown: PanelData): void {
     element.dataset['state'] = shown.rows.length === 0 ? 'empty' : 'data';
@@ -232,6 +239,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
     setView: (next) => {
       view = next;
       tag = undefined;
+      offerFiles();
     },
     look: async (signal) => {
       const asked = view;

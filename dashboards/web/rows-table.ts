@@ -1,6 +1,6 @@
 import type { Cell, PanelLink, Rows } from '../wire.ts';
 import { el } from './dom.ts';
-import { headingOf } from './format.ts';
+import { formatNumber, headingOf, numberOf } from './format.ts';
 import { cellText, friendlyText, isName, isNumeric, isTime } from './types.ts';
 
 /** Words for states that are worth a colour. */
@@ -44,9 +44,29 @@ const TONES: Readonly<Record<string, string>> = {
   failed: 'bad',
   stuck: 'bad',
   open: 'bad',
+  RUNNING: 'good',
+  PAUSED: 'bad',
+  STOPPED: 'bad',
+  FAILED: 'bad',
+  ABSENT: 'bad',
+  STARTING: 'busy',
+  answers: 'good',
+  read: 'good',
+  idle: 'bad',
+  'end unknown': 'bad',
   suspended: 'bad',
 };
-const STATE_COLUMNS = new Set(['status', 'state', 'stock', 'payment_status', 'action', 'outcome']);
+const STATE_COLUMNS = new Set([
+  'status',
+  'state',
+  'stock',
+  'payment_status',
+  'action',
+  'outcome',
+  'connector',
+  'database',
+  'slot',
+]);
 
 /** Rows as a table for people. Columns that come too wide scroll within it. */
 export function rowsTable(
@@ -70,7 +90,7 @@ export function rowsTable(
       {},
       ...row.map((cell, index) => {
         const { name, type } = columns[index] ?? { name: '', type: '' };
-        const text = isName(name) && cell !== null ? cellText(cell) : friendlyText(cell, type);
+        const text = textOf(name, cell, type);
         const tone = STATE_COLUMNS.has(name) ? TONES[text] : undefined;
         const low = name === 'low' && cell === true;
         const href = index === 0 ? options.hrefOf?.(row) : undefined;
@@ -99,6 +119,12 @@ export function rowsTable(
   box.addEventListener('scroll', lookBeyond, { passive: true });
   new ResizeObserver(lookBeyond).observe(box);
   return box;
+}
+
+function textOf(name: string, cell: Cell, type: string): string {
+  if (cell !== null && isName(name)) return cellText(cell);
+  const bytes = /(^|_)bytes$/.test(name) ? numberOf(cell) : undefined;
+  return bytes === undefined ? friendlyText(cell, type) : formatNumber(bytes, 'bytes');
 }
 
 /** Where a row leads, by the columns that the link names. */

@@ -6,16 +6,19 @@ import { runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { serveMetrics } from '#runtime/metrics.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
+import { stateOf } from '../../connectors/apply.ts';
+import { createConnectClient, type ConnectClient } from '../../connectors/connect-client.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import { watchSlots, type SlotLook } from '../../connectors/watch-slots.ts';
 import { watchMarts } from '../../warehouse/marts/watch-marts.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
-import { findSource } from '../catalog/catalog.ts';
+import { findSource, type Catalog } from '../catalog/catalog.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { createLedger } from '../resync/ledger.ts';
+import { carryComments } from '../evolution/carry-comments.ts';
 import { createColumnNames } from '../evolution/column-names.ts';
 import { readTables } from '../evolution/table-facts.ts';
 import { watchTables } from '../evolution/watch-tables.ts';
@@ -25,9 +28,12 @@ import { sinkError } from '../sink/clickhouse-error.ts';
 import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
 import { guardAgainstFlood } from '../sink/flood-guard.ts';
 import { FreshnessRecorder } from '../sink/freshness-recorder.ts';
+import { SourceLookRecorder, type LookedUp } from '../sink/source-look-recorder.ts';
 import { withholdMasked } from '../sink/withhold-masked.ts';
-import { isTableTopic, mayBeTopicOf } from '../source/table-topic.ts';
-import { createKafka } from '../source/kafka-client.ts';
+import { mayHoldMasked } from '../source/masked-topic.ts';
+import { isTableTopic } from '../source/table-topic.ts';
+import { consumerLag } from '../source/consumer-lag.ts';
+import { createKafka, type Kafka } from '../source/kafka-client.ts';
 import { createKafkaDeadLetters } from '../source/kafka-dead-letters.ts';
 import { createKafkaSource } from '../source/kafka-source.ts';
 import { Transformer } from '../transformer.ts';
@@ -43,6 +49,10 @@ const configSchema = z.object({
   clickhouseUrl: z.url().default('http://127.0.0.1:8123').describe('HTTP interface of ClickHouse.'),
   clickhouseUser: z.string().default('default').describe('User that may write and create tables.'),
   clickhousePassword: secret().default(new Secret('')).describe('Password of that user.'),
+  connectUrl: z
+    .url()
+    .optional()
+    .describe('REST address of Kafka Connect, whose states are kept with the looks at sources.'),
   metricsPort: port().default(19464).describe('Port of /metrics and /health.'),
   maxBatchRows: z.coerce.number().int().min(1).default(20_000).describe('Most rows of one insert.'),
   maxBatchBytes: z.coerce
@@ -88,6 +98,9 @@ const configSchema = z.object({
 });
 
 const FRESHNESS_INTERVAL_MS = 1_000;
+const LOOKS_INTERVAL_MS = 15_000;
+/** A view that is made anew has lost the comments of its table for as long. */
+const COMMENTS_INTERVAL_MS = 30_000;
 
 async function main(): Promise<never> {
   const config = loadConfig(configSchema, process.env);
@@ -142,12 +155,7 @@ async function main(): Promise<never> {
             });
           },
         },
-        (topic) =>
-          catalog.sources.some(({ name, masks }) =>
-            masks.some(
-              ({ pattern, how }) => how !== 'keep' && mayBeTopicOf(topic, name, pattern.table),
-            ),
-          ),
+        (topic) => mayHoldMasked(catalog.sources, topic),
       ),
       { letters: config.deadLetterLimit, windowMs: config.deadLetterWindowSeconds * 1_000 },
     );
@@ -178,11 +186,20 @@ async function main(): Promise<never> {
       drainTimeoutMs: config.drainTimeoutMs,
       log,
     });
+    const looks = new SourceLookRecorder(client, `${hostname()}:${process.pid}`, log);
+    const connect =
+      config.connectUrl === undefined ? undefined : createConnectClient(config.connectUrl);
+    const recordingLooks = looks.run(
+      LOOKS_INTERVAL_MS,
+      async () => lookUp({ catalog, kafka, groupId: config.kafkaGroupId, connect, signal }),
+      signal,
+    );
     const slotLevels = new Map<string, string>();
     const watching = watchSlots({
       sources: catalog.sources,
       onLook: (source, look) => {
         measureSlot(metrics, source, look);
+        looks.note(source, look);
         if ('unknown' in look || look.health.level === slotLevels.get(source)) return;
         const { level, what, fix } = look.health;
         slotLevels.set(source, level);
@@ -190,14 +207,20 @@ async function main(): Promise<never> {
       },
       signal,
     });
+    const commentsDueAt = new Map<string, number>();
     const watchingTables = watchTables({
       sources: catalog.sources.map(({ name }) => name),
       look: async (name) => {
         const source = findSource(catalog, name);
         if (source === undefined) return undefined;
-        return withDatabase(name, source.url, (database) =>
-          readTables(database, source, captureNames(name)),
-        );
+        const names = captureNames(name);
+        return withDatabase(name, source.url, async (database) => {
+          if (Date.now() > (commentsDueAt.get(name) ?? 0)) {
+            await carryComments(database, client, { name, publication: names.publication });
+            commentsDueAt.set(name, Date.now() + COMMENTS_INTERVAL_MS);
+          }
+          return readTables(database, source, names);
+        });
       },
       client,
       log,
@@ -211,6 +234,7 @@ async function main(): Promise<never> {
     });
     await transformer.run(signal);
     await watching;
+    await recordingLooks;
     await watchingTables;
     await watchingMarts;
     await freshness.stop();
@@ -218,6 +242,34 @@ async function main(): Promise<never> {
     await client.close();
     await server.close();
   }, log);
+}
+
+/** Asks broker and Connect how sources stand; of who does not answer there are no entries. */
+async function lookUp(parts: {
+  catalog: Catalog;
+  kafka: Kafka;
+  groupId: string;
+  connect: ConnectClient | undefined;
+  signal: AbortSignal;
+}): Promise<LookedUp> {
+  const { catalog, kafka, groupId, connect, signal } = parts;
+  const names = catalog.sources.map(({ name }) => name);
+  const [lags, live] = await Promise.all([
+    consumerLag(kafka, groupId, (topic) => isTableTopic(topic, new Set(names))).catch(() => []),
+    connect?.list(signal).catch(() => undefined),
+  ]);
+  const lagOf = (name: string) =>
+    lags
+      .filter(({ topic }) => topic.startsWith(`${name}.`))
+      .reduce((sum, { records }) => sum + records, 0n);
+  return {
+    connectors: new Map(
+      live === undefined
+        ? []
+        : names.map((name) => [name, stateOf(live.get(captureNames(name).connector)?.status)]),
+    ),
+    consumerLag: new Map(lags.length === 0 ? [] : names.map((name) => [name, lagOf(name)])),
+  };
 }
 
 /** A slot that could not be looked at has no values: an old one would pass for a new one. */

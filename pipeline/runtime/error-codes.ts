@@ -97,6 +97,11 @@ export const ERROR_CODES = {
     meaning: 'There is no such dead letter, or its bytes are no longer in the dead-letter topic.',
     fix: 'Take the place from `tributary dead-letters list --state all`.',
   },
+  OPERATION_REFUSED: {
+    disposition: 'halt',
+    meaning: 'The same is being done already, or as much as is done side by side.',
+    fix: 'Wait until it has ended: ops.operations tells.',
+  },
   VALUE_REJECTED: {
     disposition: 'dead-letter',
     meaning: 'ClickHouse refuses a value of this row.',

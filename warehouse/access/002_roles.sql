@@ -5,6 +5,7 @@ CREATE ROLE IF NOT EXISTS analyst SETTINGS PROFILE tributary_reader;
 GRANT SELECT, SHOW ON marts.* TO analyst;
 GRANT SELECT, SHOW ON history.* TO analyst;
 GRANT SELECT ON ops.freshness TO analyst;
+GRANT SELECT ON ops.source_looks TO analyst;
 
 -- Looks after the data as well: drift, verification, dead letters without their bytes.
 CREATE ROLE IF NOT EXISTS steward SETTINGS PROFILE tributary_reader;

@@ -7,8 +7,10 @@ import { createShopTables } from '../../pipeline/testing/shop-tables.ts';
 import { migrate } from '../migrate.ts';
 import { startEmbeddedWarehouse, type EmbeddedWarehouse } from '../testing/embedded-server.ts';
 import { FACTS } from '../marts/watch-marts.ts';
+import { refreshDayRollup } from './day-rollup.ts';
 import type { Fact } from './fact.ts';
 import { refreshFact } from './refresh-fact.ts';
+import { REVENUE_DAYS } from './revenue-days.ts';
 
 /*
  * Whatever happens to the tables, in whatever order, a fact is what a join over all of them gives
@@ -38,7 +40,7 @@ afterAll(async () => {
 
 const uuid = (kind: string, number: number) =>
   `${kind.repeat(8)}-0000-4000-8000-${String(number).padStart(12, '0')}`;
-const TIME = (number: number) => `2026-03-01 10:00:0${number}`;
+const TIME = (number: number) => `2026-03-0${number + 1} 10:00:00`;
 
 interface Change {
   readonly table: string;
@@ -162,6 +164,23 @@ async function expectRight({ name, rows }: Fact): Promise<void> {
   expect(kept).toEqual(await answer(`SELECT * FROM (${rows(() => '1')}) ORDER BY ALL`));
 }
 
+/** What was sold a day, added up from the orders as they are. */
+async function expectRightDays(): Promise<void> {
+  const kept = await answer(
+    `SELECT day, untuple(entry) FROM facts.revenue_days FINAL ARRAY JOIN entries AS entry ORDER BY ALL`,
+  );
+  expect(kept).toEqual(
+    await answer(
+      `SELECT toDate(assumeNotNull(paid_at)) AS day, product, argMax(name, tuple(paid_at, order_id)),
+              ifNull(buyer_country, 'unknown') AS country, currency, uniqExact(order_id), sum(pieces), sum(amount)
+       FROM facts.orders FINAL
+       ARRAY JOIN line_products AS product, line_names AS name, line_quantities AS pieces, line_totals AS amount
+       WHERE isNotNull(paid_at)
+       GROUP BY day, product, country, currency ORDER BY ALL`,
+    ),
+  );
+}
+
 async function freshTables(): Promise<void> {
   for (const database of ['current', 'changes', 'history']) {
     await client.command({ query: `DROP DATABASE IF EXISTS ${database} SYNC` });
@@ -189,7 +208,11 @@ test(
         await refreshFact(client, fact);
         await expectRight(fact);
       }
+      await refreshDayRollup(client, REVENUE_DAYS);
+      await expectRightDays();
     }
+    expect(await answer('SELECT uniq(day) > 1 FROM facts.revenue_days FINAL')).toEqual([[1]]);
+    expect(await refreshDayRollup(client, REVENUE_DAYS)).toBe(0);
     for (const { name } of FACTS) {
       expect(await answer(`SELECT count() > 1 FROM facts.${name} FINAL`)).toEqual([[1]]);
     }
@@ -203,6 +226,7 @@ test(
   async () => {
     await freshTables();
     await refresh('all');
+    await refreshDayRollup(client, REVENUE_DAYS);
     const batches = fc.sample(fc.array(changes, { minLength: 5, maxLength: 20 }), {
       numRuns: ROUNDS,
       seed: 8,
@@ -212,12 +236,15 @@ test(
         ...FACTS.map(async (fact) => refreshFact(client, fact)),
         store(batch),
         ...FACTS.map(async (fact) => refreshFact(client, fact)),
+        ...[1, 2].map(async () => refreshDayRollup(client, REVENUE_DAYS)),
       ]);
     }
     for (const fact of FACTS) {
       await refreshFact(client, fact);
       await expectRight(fact);
     }
+    await refreshDayRollup(client, REVENUE_DAYS);
+    await expectRightDays();
   },
   TIMEOUT_MS,
 );

@@ -1,4 +1,4 @@
--- needs: facts.orders
+-- needs: facts.revenue_days
 
 CREATE OR REPLACE VIEW marts.daily_revenue
 (
@@ -13,24 +13,14 @@ CREATE OR REPLACE VIEW marts.daily_revenue
 )
 AS
 SELECT
-    toDate(settled_at) AS day,
-    product_id,
-    argMax(name, tuple(settled_at, order_id)) AS product_name,
-    ifNull(buyer_country, 'unknown') AS country,
-    paid_in AS currency,
-    uniqExact(order_id) AS orders,
-    sum(pieces) AS items,
-    sum(amount) AS revenue
-FROM
-(
-    -- Other names: in WHERE an alias hides the column of the same name, and this one is never NULL.
-    SELECT
-        order_id, buyer_country, toString(currency) AS paid_in, assumeNotNull(paid_at) AS settled_at,
-        product AS product_id, name, pieces, amount
-    FROM facts.orders FINAL
-    ARRAY JOIN
-        line_products AS product, line_names AS name, line_quantities AS pieces, line_totals AS amount
-    WHERE isNotNull(paid_at)
-)
-GROUP BY day, product_id, country, currency
+    day,
+    entry.1 AS product_id,
+    entry.2 AS product_name,
+    entry.3 AS country,
+    entry.4 AS currency,
+    entry.5 AS orders,
+    entry.6 AS items,
+    entry.7 AS revenue
+FROM facts.revenue_days FINAL
+ARRAY JOIN entries AS entry
 COMMENT 'Revenue by day of payment, product, country of the buyer and currency, before refunds';

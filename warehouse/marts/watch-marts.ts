@@ -5,7 +5,9 @@ import type { Logger } from '#runtime/log.ts';
 import { CUSTOMERS_FACT } from '../facts/customers.ts';
 import type { Fact } from '../facts/fact.ts';
 import { ORDERS_FACT } from '../facts/orders.ts';
+import { refreshDayRollup, type DayRollup } from '../facts/day-rollup.ts';
 import { refreshFact } from '../facts/refresh-fact.ts';
+import { REVENUE_DAYS } from '../facts/revenue-days.ts';
 import { SAGAS_FACT } from '../facts/sagas.ts';
 import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
@@ -19,9 +21,13 @@ const LONGEST_REST_MS = 2_000;
 /** Facts that marts read. */
 export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT, CUSTOMERS_FACT];
 
-/** Brings all facts up to their tables, once. @throws what the client throws */
+/** What facts add up to. */
+const ROLLUPS: readonly DayRollup[] = [REVENUE_DAYS];
+
+/** Brings all facts up to their tables, and rollups to their facts, once. @throws what the client throws */
 export async function refreshFacts(client: ClickHouseClient): Promise<void> {
   for (const fact of FACTS) await refreshFact(client, fact);
+  for (const rollup of ROLLUPS) await refreshDayRollup(client, rollup);
 }
 
 /**
@@ -42,7 +48,8 @@ export async function watchMarts(options: {
   const areKnown = (tables: readonly string[]) =>
     tables.every((table) => known.has(sourceOf(table)));
   const facts = FACTS.filter(({ needs }) => areKnown(needs));
-  const made = new Set(facts.map(({ name }) => `facts.${name}`));
+  const rollups = ROLLUPS.filter(({ of }) => facts.some(({ name }) => name === of));
+  const made = new Set([...facts, ...rollups].map(({ name }) => `facts.${name}`));
   const marts = (await readMartFiles()).filter(({ needs }) =>
     areKnown(needs.filter((table) => !made.has(table))),
   );
@@ -59,7 +66,15 @@ export async function watchMarts(options: {
   };
   await Promise.all([
     keepMarts(),
-    ...facts.map(async (fact) => keepFact(client, fact, log, signal)),
+    ...facts.map(async (fact) =>
+      keepFresh(fact.name, { log, signal }, async () => {
+        const { done } = await refreshFact(client, fact);
+        if (done === 'all') log.info({ fact: fact.name }, 'fact computed as a whole');
+      }),
+    ),
+    ...rollups.map(async (rollup) =>
+      keepFresh(rollup.name, { log, signal }, async () => refreshDayRollup(client, rollup)),
+    ),
   ]);
 }
 
@@ -69,20 +84,18 @@ function sourceOf(table: string): string {
   return database === 'history' ? (name.split('__')[0] ?? '') : database;
 }
 
-async function keepFact(
-  client: ClickHouseClient,
-  fact: Fact,
-  log: Logger,
-  signal: AbortSignal,
+async function keepFresh(
+  fact: string,
+  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+  refresh: () => Promise<unknown>,
 ): Promise<void> {
   while (!signal.aborted) {
     const began = performance.now();
     try {
-      const refreshed = await refreshFact(client, fact);
-      if (refreshed.done === 'all') log.info({ fact: fact.name }, 'fact computed as a whole');
+      await refresh();
     } catch (error) {
       // The pipeline goes on; whoever reads the fact reads what it was.
-      log.warn({ fact: fact.name, reason: describeError(error) }, 'fact not brought up to date');
+      log.warn({ fact, reason: describeError(error) }, 'fact not brought up to date');
     }
     const took = performance.now() - began;
     await rest(Math.min(Math.max(took, SHORTEST_REST_MS), LONGEST_REST_MS), signal);

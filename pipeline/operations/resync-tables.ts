@@ -1,17 +1,17 @@
 import { withDatabase } from '../../connectors/source-connection.ts';
-import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
-import { isCaptured, type TableName } from '../../pipeline/catalog/table-pattern.ts';
-import { createLedger } from '../../pipeline/resync/ledger.ts';
-import type { Turn } from '../../pipeline/resync/turn.ts';
-import { resyncTable, type ResyncResult } from '../../pipeline/resync/resync-table.ts';
-import { createClickHouseSink } from '../../pipeline/sink/clickhouse-sink.ts';
-import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
-import { tableTopic } from '../../pipeline/source/table-topic.ts';
-import { waitUntilConsumed } from '../../pipeline/source/group-progress.ts';
-import type { Kafka } from '../../pipeline/source/kafka-client.ts';
-import { endOffsets, sendMarkers } from '../../pipeline/source/resync-markers.ts';
-import { listTables } from '../../pipeline/verify/table-shape.ts';
-import { tooLate, waitForSlot } from '../../pipeline/verify/catch-up.ts';
+import type { Catalog, Source } from '../catalog/catalog.ts';
+import { isCaptured, type TableName } from '../catalog/table-pattern.ts';
+import { createLedger } from '../resync/ledger.ts';
+import type { Turn } from '../resync/turn.ts';
+import { resyncTable, type ResyncResult } from '../resync/resync-table.ts';
+import { createClickHouseSink } from '../sink/clickhouse-sink.ts';
+import type { Warehouse } from '../sink/clickhouse-client.ts';
+import { tableTopic } from '../source/table-topic.ts';
+import { waitUntilConsumed } from '../source/group-progress.ts';
+import type { Kafka } from '../source/kafka-client.ts';
+import { endOffsets, sendMarkers } from '../source/resync-markers.ts';
+import { listTables } from '../verify/table-shape.ts';
+import { tooLate, waitForSlot } from '../verify/catch-up.ts';
 
 /** What a resync works with. */
 export interface ResyncTools {
@@ -79,4 +79,14 @@ export async function resyncOne(
       },
     ),
   );
+}
+
+/** What a resync found. */
+export function resyncOutcome({ read, written, removed }: ResyncResult): string {
+  const count = (rows: number) => rows.toLocaleString('en-US');
+  const corrected =
+    written + removed === 0
+      ? 'all were right'
+      : `${count(written)} put right, ${count(removed)} removed`;
+  return `${count(read)} rows, ${corrected}`;
 }

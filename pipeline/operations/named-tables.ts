@@ -1,5 +1,5 @@
 import { TributaryError } from '#runtime/errors.ts';
-import { findSource, type Catalog } from '../pipeline/catalog/catalog.ts';
+import { findSource, type Catalog } from '../catalog/catalog.ts';
 
 /** A captured table. */
 interface NamedTable {

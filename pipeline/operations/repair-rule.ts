@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError } from '#runtime/errors.ts';
-import type { DriftRule } from '../../pipeline/catalog/drift-rule.ts';
-import { examine, type Examiner } from '../../pipeline/drift/examine.ts';
-import { askOwner, repairUrl, type Repair } from '../../pipeline/drift/repair.ts';
-import type { DriftStore, RepairRecord } from '../../pipeline/drift/store.ts';
-import { readSides } from '../../pipeline/drift/warehouse-side.ts';
-import { keyId } from '../../pipeline/verify/key-range.ts';
+import type { DriftRule } from '../catalog/drift-rule.ts';
+import { examine, type Examiner } from '../drift/examine.ts';
+import { askOwner, repairUrl, type Repair } from '../drift/repair.ts';
+import type { DriftStore, RepairRecord } from '../drift/store.ts';
+import { readSides } from '../drift/warehouse-side.ts';
+import { keyId } from '../verify/key-range.ts';
 
 const PAUSE_MS = 500;
 
@@ -72,4 +72,19 @@ export async function repairRule(
       await delay(PAUSE_MS, undefined, { signal: options.signal });
     }
   }
+}
+
+/** What came of repairs, a line for each kind of outcome: `2 healed`, `1 refused: …`. */
+export function repairOutcomes(records: readonly RepairRecord[]): string[] {
+  return (['healed', 'not healed', 'refused'] as const).flatMap((outcome) => {
+    const some = records.filter((record) => record.outcome === outcome);
+    const [first] = some;
+    if (first === undefined) return [];
+    return [`${some.length} ${outcome}${first.detail === '' ? '' : `: ${first.detail}`}`];
+  });
+}
+
+/** Whether every copy holds its owner's value now. */
+export function areHealed(records: readonly RepairRecord[]): boolean {
+  return records.every(({ outcome }) => outcome === 'healed');
 }

@@ -1,0 +1,73 @@
+-- What tables and columns mean, for whoever reads them here or in the warehouse, which takes these over.
+
+COMMENT ON TABLE orders IS 'Orders: one row each';
+COMMENT ON COLUMN orders.id IS 'Order; other services refer to it';
+COMMENT ON COLUMN orders.order_number IS 'What people quote on the phone';
+COMMENT ON COLUMN orders.user_id IS 'User who placed it, as in users';
+COMMENT ON COLUMN orders.user_name IS 'Copy of the name of the buyer, owned by users';
+COMMENT ON COLUMN orders.user_email IS 'Copy of the address of the buyer, owned by users';
+COMMENT ON COLUMN orders.status IS 'pending, paid, shipped, cancelled or refunded';
+COMMENT ON COLUMN orders.total IS 'What the buyer owes, in currency';
+COMMENT ON COLUMN orders.currency IS 'ISO 4217 code of every amount of the order';
+COMMENT ON COLUMN orders.gift IS 'Whether it was ordered as a gift';
+COMMENT ON COLUMN orders.note IS 'What the buyer wrote; NULL when nothing';
+COMMENT ON COLUMN orders.coupon_codes IS 'Coupons that were given';
+COMMENT ON COLUMN orders.shipping_address IS 'Where it goes, as JSON, as it was when it was ordered; NULL when nothing is sent';
+COMMENT ON COLUMN orders.requested_delivery IS 'Day that the buyer wishes; NULL: any';
+COMMENT ON COLUMN orders.payment_id IS 'Payment, as in payments; NULL while there is none';
+COMMENT ON COLUMN orders.placed_at IS 'When it was placed';
+COMMENT ON COLUMN orders.paid_at IS 'When it was paid; NULL while it is not';
+COMMENT ON COLUMN orders.closed_at IS 'When it was cancelled or refunded; NULL while it is open';
+COMMENT ON COLUMN orders.cancel_reason IS 'Why it was cancelled; NULL when it was not';
+COMMENT ON COLUMN orders.version IS 'Counts the writes of the row';
+COMMENT ON COLUMN orders.created_at IS 'When the row was made';
+COMMENT ON COLUMN orders.updated_at IS 'When the row was last written';
+COMMENT ON COLUMN orders.user_name_version IS 'Version of the user that user_name is of';
+COMMENT ON COLUMN orders.user_email_version IS 'Version of the user that user_email is of';
+COMMENT ON COLUMN orders.buyer_stale IS 'Whether the copy of the buyer was old when the order was placed';
+
+COMMENT ON TABLE order_lines IS 'Lines of orders: one row a product';
+COMMENT ON COLUMN order_lines.order_id IS 'Order';
+COMMENT ON COLUMN order_lines.line_no IS 'Line of the order, from 1';
+COMMENT ON COLUMN order_lines.product_id IS 'Product, as in catalog';
+COMMENT ON COLUMN order_lines.product_name IS 'Name of the product when it was ordered';
+COMMENT ON COLUMN order_lines.unit_price IS 'Price of a piece when it was ordered, in the currency of the order';
+COMMENT ON COLUMN order_lines.quantity IS 'Pieces';
+COMMENT ON COLUMN order_lines.line_total IS 'unit_price times quantity, in the currency of the order';
+
+COMMENT ON TABLE buyers IS 'Copies of what users knows of buyers, kept by its events';
+COMMENT ON COLUMN buyers.user_id IS 'User, as in users';
+COMMENT ON COLUMN buyers.name IS 'Name; NULL until it is known';
+COMMENT ON COLUMN buyers.name_version IS 'Version of the user that name is of';
+COMMENT ON COLUMN buyers.email IS 'Address; NULL until it is known';
+COMMENT ON COLUMN buyers.email_version IS 'Version of the user that email is of';
+COMMENT ON COLUMN buyers.status IS 'Status of the account; NULL until it is known';
+COMMENT ON COLUMN buyers.status_version IS 'Version of the user that status is of';
+COMMENT ON COLUMN buyers.deleted IS 'Whether the account was deleted';
+COMMENT ON COLUMN buyers.updated_at IS 'When the row was last written';
+
+COMMENT ON TABLE sagas IS 'What has to happen in several services because of an order: one row a saga';
+COMMENT ON COLUMN sagas.id IS 'Saga';
+COMMENT ON COLUMN sagas.order_id IS 'Order that it is about';
+COMMENT ON COLUMN sagas.kind IS 'place-order or ship-order';
+COMMENT ON COLUMN sagas.state IS 'running, compensating, completed, compensated or stuck';
+COMMENT ON COLUMN sagas.reason IS 'Why it was compensated or is stuck; NULL otherwise';
+COMMENT ON COLUMN sagas.input IS 'What it was begun with, as JSON';
+COMMENT ON COLUMN sagas.deadline IS 'When it is given up; NULL: never';
+COMMENT ON COLUMN sagas.attempts IS 'Attempts to go on so far';
+COMMENT ON COLUMN sagas.due_at IS 'When the next is due';
+COMMENT ON COLUMN sagas.lease IS 'Process that is at work on it; NULL when none is';
+COMMENT ON COLUMN sagas.leased_until IS 'Until when it is; NULL when none is';
+COMMENT ON COLUMN sagas.created_at IS 'When it began';
+COMMENT ON COLUMN sagas.updated_at IS 'When the row was last written';
+COMMENT ON COLUMN sagas.ended_at IS 'When it ended; NULL while it runs';
+
+COMMENT ON TABLE saga_steps IS 'Steps of sagas, done and undone';
+COMMENT ON COLUMN saga_steps.saga_id IS 'Saga';
+COMMENT ON COLUMN saga_steps.step IS 'Name of the step, e.g. charge';
+COMMENT ON COLUMN saga_steps.direction IS 'do or undo';
+COMMENT ON COLUMN saga_steps.state IS 'started, done or refused';
+COMMENT ON COLUMN saga_steps.attempts IS 'Attempts so far';
+COMMENT ON COLUMN saga_steps.detail IS 'What the other service answered, as JSON; NULL when nothing is kept';
+COMMENT ON COLUMN saga_steps.started_at IS 'When it was first tried';
+COMMENT ON COLUMN saga_steps.ended_at IS 'When it was done or refused; NULL before';
