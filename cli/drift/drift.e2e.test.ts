@@ -69,7 +69,11 @@ alerts:
     seed: 11,
     catalog,
     // What is in the warehouse without a change that brought it is found by looking at all.
-    env: { HOOK: url, DRIFT_SWEEP_SECONDS: '20', TRIBUTARY_MASK_KEY: 'a key of which nobody knows' },
+    env: {
+      HOOK: url,
+      DRIFT_SWEEP_SECONDS: '20',
+      TRIBUTARY_MASK_KEY: 'a key of which nobody knows',
+    },
     onFailure: (error) => {
       throw error;
     },
