@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(async () => shop.stop());
 
-const DEADLINE = { timeout: 60_000, interval: 200 };
+const DEADLINE = { timeout: 120_000, interval: 200 };
 
 /** The read model as it should be, joined from the owners' own databases. */
 async function expectedHistory(): Promise<Map<string, unknown>> {
