@@ -192,7 +192,9 @@ test('a search finds orders by the beginnings of words, whoever they are about',
   );
   const words = (user?.name ?? '').split(' ').map((word) => word.slice(0, 4).toUpperCase());
   const query = new URLSearchParams({ q: words.join(' '), limit: '200' }).toString();
-  const response = await fetch(`${shop.serviceUrl('order-history')}/order-history?${query.toString()}`);
+  const response = await fetch(
+    `${shop.serviceUrl('order-history')}/order-history?${query.toString()}`,
+  );
   expect(response.status).toBe(200);
   const { items } = (await response.json()) as { items: { user_id: string; user_name: string }[] };
   expect(items.map(({ user_id: id }) => id)).toContain(user?.id);
@@ -209,7 +211,9 @@ test('pages of what was searched are the whole of it, each order once, newest fi
       for (let cursor: string | null = ''; cursor !== null;) {
         const words = { status: 'cancelled', limit: String(limit) };
         const query = new URLSearchParams(cursor === '' ? words : { ...words, cursor });
-        const answer = await fetch(`${shop.serviceUrl('order-history')}/order-history?${query.toString()}`);
+        const answer = await fetch(
+          `${shop.serviceUrl('order-history')}/order-history?${query.toString()}`,
+        );
         expect(answer.status).toBe(200);
         const page = (await answer.json()) as {
           items: { order_id: string }[];
