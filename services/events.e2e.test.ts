@@ -192,9 +192,7 @@ test('a search finds orders by the beginnings of words, whoever they are about',
   );
   const words = (user?.name ?? '').split(' ').map((word) => word.slice(0, 4).toUpperCase());
   const query = new URLSearchParams({ q: words.join(' '), limit: '200' }).toString();
-  const response = await fetch(
-    `${shop.serviceUrl('order-history')}/order-history?${query.toString()}`,
-  );
+  const response = await fetch(`${shop.serviceUrl('order-history')}/order-history?${query}`);
   expect(response.status).toBe(200);
   const { items } = (await response.json()) as { items: { user_id: string; user_name: string }[] };
   expect(items.map(({ user_id: id }) => id)).toContain(user?.id);

@@ -84,11 +84,10 @@ test('drift of masked columns is found by their hashes, and nobody is shown more
   if (rule === undefined) throw new Error('no rule');
   const watch = new RuleWatch({ catalog, warehouse, rule, catchUpWith: undefined });
   await watch.round('sweep');
-  const found = watch.open.map(({ copyKey, field, state }) => [copyKey, field, state]).sort();
-  expect(found).toEqual([
-    ['["20"]', 'mail', 'open'],
-    ['["20"]', 'name', 'open'],
-  ]);
+  const found = watch.open
+    .map(({ copyKey, field, state }) => `${copyKey} ${field} ${state}`)
+    .sort();
+  expect(found).toEqual(['["20"] mail open', '["20"] name open']);
   const values = await valuesOfFindings({ catalog, warehouse }, watch.open);
   const shown = describeFindings(watch.open, 9, values);
   expect(shown).toContain(
