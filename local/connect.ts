@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answersHttp } from './health.ts';
-import { archiveFlags, JVM_FLAGS, kafkaClassPath, logFlags, pluginPath } from './java.ts';
+import { classArchive, JVM_FLAGS, kafkaClassPath, logFlags, pluginPath } from './java.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
@@ -37,6 +37,7 @@ export const WORKER_SETTINGS = {
 export async function connectProcess(settings: LocalSettings): Promise<ProcessSpec> {
   const port = portOf(settings, 'connect');
   const folder = statePath(settings, 'connect');
+  const archive = await classArchive('connect', settings.baseEnv);
   const properties = join(folder, 'worker.properties');
   await mkdir(folder, { recursive: true });
   await writeFile(
@@ -58,7 +59,7 @@ export async function connectProcess(settings: LocalSettings): Promise<ProcessSp
     args: [
       '-Xms256m',
       '-Xmx640m',
-      ...(await archiveFlags('connect', settings.baseEnv)),
+      ...archive.flags,
       ...JVM_FLAGS,
       ...logFlags(),
       '-cp',
@@ -74,6 +75,6 @@ export async function connectProcess(settings: LocalSettings): Promise<ProcessSp
     // waits for the transactions it left open, a minute at most.
     isHealthy: () => answersHttp(`http://127.0.0.1:${port}/health`),
     startTimeoutMs: 150_000,
-    graceMs: 20_000,
+    graceMs: 20_000 + archive.writingMs,
   };
 }

@@ -31,8 +31,17 @@ export const JVM_FLAGS = [
   '-Djava.net.preferIPv4Stack=true',
 ] as const;
 
+/** How a JVM comes by its classes. */
+export interface ClassArchive {
+  readonly flags: readonly string[];
+  /** How much longer its end may take, because it writes the archive then; 0 when it need not. */
+  readonly writingMs: number;
+}
+
+const WRITING_MS = 90_000;
+
 /**
- * Flags that spare a JVM loading and checking its classes one by one, half of what a start costs:
+ * Spares a JVM loading and checking its classes one by one, half of what a start costs and more:
  * they come from an archive (class data sharing), which a process without one writes when it is
  * told to end. An archive of another JVM or of other jars is passed over.
  *
@@ -40,15 +49,17 @@ export const JVM_FLAGS = [
  * @param env - of the process: `java` is found by its search path
  * @param folder - of the archives; that of the jars, which goes when they do
  */
-export async function archiveFlags(
+export async function classArchive(
   program: string,
   env: Readonly<Record<string, string>>,
   folder = jarsDir(),
-): Promise<string[]> {
+): Promise<ClassArchive> {
   const archive = join(folder, `${program}-${await javaVersion(env)}.jsa`);
-  const use = (await pathExists(archive)) ? 'SharedArchiveFile' : 'ArchiveClassesAtExit';
   // Of what does not fit into an archive nobody wants to hear, class by class.
-  return [`-XX:${use}=${archive}`, '-Xlog:cds=off', '-Xlog:cds+dynamic=off'];
+  const quietly = ['-Xlog:cds=off', '-Xlog:cds+dynamic=off'];
+  return (await pathExists(archive))
+    ? { flags: [`-XX:SharedArchiveFile=${archive}`, ...quietly], writingMs: 0 }
+    : { flags: [`-XX:ArchiveClassesAtExit=${archive}`, ...quietly], writingMs: WRITING_MS };
 }
 
 /** Tells one installed `java` from another, also from one that has taken its place. */

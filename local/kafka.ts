@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { acceptsConnections } from './health.ts';
-import { archiveFlags, JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
+import { classArchive, JVM_FLAGS, kafkaClassPath, logFlags } from './java.ts';
 import { pathExists } from './path-exists.ts';
 import { openLog } from './process-log.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
@@ -71,6 +71,7 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
       .map(([key, value]) => `${key}=${value}\n`)
       .join(''),
   );
+  const archive = await classArchive('kafka', settings.baseEnv);
   const java = [...JVM_FLAGS, ...logFlags(), '-cp', kafkaClassPath()];
   const logFile = statePath(settings, 'logs', 'kafka.log');
   let isNew = !(await pathExists(join(folder, 'data', 'meta.properties')));
@@ -78,7 +79,8 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
     await run('java', [
       // It is over before the second compiler tier could be of use.
       '-XX:TieredStopAtLevel=1',
-      ...(await archiveFlags('kafka-format', settings.baseEnv)),
+      // Nor does anybody want to wait until it has written one.
+      ...(archive.writingMs === 0 ? archive.flags : []),
       ...java,
       'kafka.tools.StorageTool',
       'format',
@@ -91,20 +93,13 @@ export async function kafkaProcess(settings: LocalSettings): Promise<ProcessSpec
   return {
     name: 'kafka',
     command: 'java',
-    args: [
-      '-Xms256m',
-      '-Xmx384m',
-      ...(await archiveFlags('kafka', settings.baseEnv)),
-      ...java,
-      'kafka.Kafka',
-      properties,
-    ],
+    args: ['-Xms256m', '-Xmx384m', ...archive.flags, ...java, 'kafka.Kafka', properties],
     env: settings.baseEnv,
     cwd: folder,
     logFile,
     isHealthy: () => acceptsConnections(port),
     startTimeoutMs: 60_000,
-    graceMs: 20_000,
+    graceMs: 20_000 + archive.writingMs,
     // A broker that was killed while it recovered can forget the end of a transaction.
     afterLaunch: async (signal) => {
       if (isNew) {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { answersHttp } from './health.ts';
-import { archiveFlags, JVM_FLAGS, registryClassPath } from './java.ts';
+import { classArchive, JVM_FLAGS, registryClassPath } from './java.ts';
 import { portOf, statePath, type LocalSettings } from './settings.ts';
 import type { ProcessSpec } from './process-spec.ts';
 
@@ -9,6 +9,7 @@ import type { ProcessSpec } from './process-spec.ts';
 export async function registryProcess(settings: LocalSettings): Promise<ProcessSpec> {
   const folder = statePath(settings, 'registry');
   const port = portOf(settings, 'registry');
+  const archive = await classArchive('registry', settings.baseEnv);
   await mkdir(folder, { recursive: true });
   return {
     name: 'registry',
@@ -17,7 +18,7 @@ export async function registryProcess(settings: LocalSettings): Promise<ProcessS
     args: [
       '-Xmx192m',
       '-XX:TieredStopAtLevel=1',
-      ...(await archiveFlags('registry', settings.baseEnv)),
+      ...archive.flags,
       ...JVM_FLAGS,
       '-cp',
       registryClassPath(),
@@ -38,6 +39,6 @@ export async function registryProcess(settings: LocalSettings): Promise<ProcessS
     logFile: statePath(settings, 'logs', 'registry.log'),
     isHealthy: () => answersHttp(`http://127.0.0.1:${port}/apis/ccompat/v7/subjects`),
     startTimeoutMs: 60_000,
-    graceMs: 10_000,
+    graceMs: 10_000 + archive.writingMs,
   };
 }
