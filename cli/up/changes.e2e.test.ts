@@ -62,11 +62,12 @@ const LIFE = `
     FROM generate_series(1, 3);
   INSERT INTO life.loose (word, ta) VALUES ('bare', '{}'), ('bare', '{}');
   CREATE TABLE life.readings (day date, level float8) PARTITION BY RANGE (day);
-  CREATE TABLE life.readings_1 PARTITION OF life.readings FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
-  CREATE TABLE life.readings_2 PARTITION OF life.readings DEFAULT;
+  CREATE SCHEMA pieces;
+  CREATE TABLE pieces.readings_1 PARTITION OF life.readings FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+  CREATE TABLE pieces.readings_2 PARTITION OF life.readings DEFAULT;
   ALTER TABLE life.readings REPLICA IDENTITY FULL;
-  ALTER TABLE life.readings_1 REPLICA IDENTITY FULL;
-  ALTER TABLE life.readings_2 REPLICA IDENTITY FULL;
+  ALTER TABLE pieces.readings_1 REPLICA IDENTITY FULL;
+  ALTER TABLE pieces.readings_2 REPLICA IDENTITY FULL;
   INSERT INTO life.readings VALUES ('2026-01-05', 1), ('2026-01-05', 1), ('2026-03-05', 'NaN');
   CREATE TABLE life.base (id int PRIMARY KEY, v text);
   CREATE TABLE life.heir (more int, PRIMARY KEY (id)) INHERITS (life.base);
@@ -215,9 +216,9 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
     `DELETE FROM life.loose WHERE ctid IN (SELECT ctid FROM life.loose WHERE word = 'there' LIMIT 4)`,
     `DELETE FROM life.loose WHERE ctid = (SELECT min(ctid) FROM life.loose WHERE word = 'bare')`,
     `UPDATE life.loose SET i = i WHERE word = 'bare'`,
-    `UPDATE life.readings SET day = '2026-03-05' WHERE ctid = (SELECT min(ctid) FROM life.readings_1) AND tableoid = 'life.readings_1'::regclass`,
+    `UPDATE life.readings SET day = '2026-03-05' WHERE ctid = (SELECT min(ctid) FROM pieces.readings_1) AND tableoid = 'pieces.readings_1'::regclass`,
     `INSERT INTO life.readings VALUES ('2026-03-05', 'NaN'), ('2026-03-05', 'NaN')`,
-    `DELETE FROM life.readings WHERE ctid = (SELECT min(ctid) FROM life.readings_2 WHERE level = 'NaN') AND tableoid = 'life.readings_2'::regclass`,
+    `DELETE FROM life.readings WHERE ctid = (SELECT min(ctid) FROM pieces.readings_2 WHERE level = 'NaN') AND tableoid = 'pieces.readings_2'::regclass`,
     // Out-of-line text that updates leave alone: in one transaction, and with a crash in between.
     `INSERT INTO life.docs VALUES (1, 'one', ${long('x')}), (2, 'two', ${long('y')}), (3, 'three', NULL), (4, 'four', '')`,
     `BEGIN`,
