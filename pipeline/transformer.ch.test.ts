@@ -986,7 +986,6 @@ test('without a key, a row stays equal to itself while columns come and widen, a
       after: { n: '3', note: null, name: 'c' },
       sequence: '["1002","1"]',
     });
-    // In blocks of their own: within one ClickHouse collapses them at once.
     await table.run();
   }
   expect(await rows()).toEqual([

@@ -57,16 +57,17 @@ const LIFE = `
   ALTER TABLE life.loose ALTER body SET STORAGE EXTERNAL, REPLICA IDENTITY FULL;
   INSERT INTO life.loose SELECT 'there', repeat('b', 100000), -1, 2, 9007199254740993, 0.1, '-0', 1e40, 1.5, 2.5,
     'c', '', '\\x00ff', true, '1999-12-31', '2020-02-02 02:02:02.000001', '2020-02-02 02:02:02.1+02', '23:59:59.5', '01:02:03+01',
-    '1 mon 2 days 03:04:05.6', '00000000-0000-0000-0000-000000000001', '{"a": 1.0}', '{"b": 9007199254740993}', '{1,NULL}', '{"", "x,y"}', '{1.10,NULL}', 'Sehr Hoch',
+    '1 mon 2 days 03:04:05.6', '00000000-0000-0000-0000-000000000001', '{"a": 1.0}', '{"b": 9007199254740993}', '{1,NULL}', '{"", "x,y"}', '{1.5,NULL}', 'Sehr Hoch',
     '10.0.0.1/8', '10.0.0.0/8', '08:00:2b:01:02:03', '1', '101', '[1,5)', 'a b', '<x/>', 7, '0/16B3748', '(1,2.5)'
     FROM generate_series(1, 3);
   INSERT INTO life.loose (word, ta) VALUES ('bare', '{}'), ('bare', '{}');
   CREATE TABLE life.readings (day date, level float8) PARTITION BY RANGE (day);
-  CREATE TABLE life.readings_1 PARTITION OF life.readings FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
-  CREATE TABLE life.readings_2 PARTITION OF life.readings DEFAULT;
+  CREATE SCHEMA pieces;
+  CREATE TABLE pieces.readings_1 PARTITION OF life.readings FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+  CREATE TABLE pieces.readings_2 PARTITION OF life.readings DEFAULT;
   ALTER TABLE life.readings REPLICA IDENTITY FULL;
-  ALTER TABLE life.readings_1 REPLICA IDENTITY FULL;
-  ALTER TABLE life.readings_2 REPLICA IDENTITY FULL;
+  ALTER TABLE pieces.readings_1 REPLICA IDENTITY FULL;
+  ALTER TABLE pieces.readings_2 REPLICA IDENTITY FULL;
   INSERT INTO life.readings VALUES ('2026-01-05', 1), ('2026-01-05', 1), ('2026-03-05', 'NaN');
   CREATE TABLE life.base (id int PRIMARY KEY, v text);
   CREATE TABLE life.heir (more int, PRIMARY KEY (id)) INHERITS (life.base);
@@ -215,9 +216,9 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
     `DELETE FROM life.loose WHERE ctid IN (SELECT ctid FROM life.loose WHERE word = 'there' LIMIT 4)`,
     `DELETE FROM life.loose WHERE ctid = (SELECT min(ctid) FROM life.loose WHERE word = 'bare')`,
     `UPDATE life.loose SET i = i WHERE word = 'bare'`,
-    `UPDATE life.readings SET day = '2026-03-05' WHERE ctid = (SELECT min(ctid) FROM life.readings_1) AND tableoid = 'life.readings_1'::regclass`,
+    `UPDATE life.readings SET day = '2026-03-05' WHERE ctid = (SELECT min(ctid) FROM pieces.readings_1) AND tableoid = 'pieces.readings_1'::regclass`,
     `INSERT INTO life.readings VALUES ('2026-03-05', 'NaN'), ('2026-03-05', 'NaN')`,
-    `DELETE FROM life.readings WHERE ctid = (SELECT min(ctid) FROM life.readings_2 WHERE level = 'NaN') AND tableoid = 'life.readings_2'::regclass`,
+    `DELETE FROM life.readings WHERE ctid = (SELECT min(ctid) FROM pieces.readings_2 WHERE level = 'NaN') AND tableoid = 'pieces.readings_2'::regclass`,
     // Out-of-line text that updates leave alone: in one transaction, and with a crash in between.
     `INSERT INTO life.docs VALUES (1, 'one', ${long('x')}), (2, 'two', ${long('y')}), (3, 'three', NULL), (4, 'four', '')`,
     `BEGIN`,

@@ -43,6 +43,20 @@ test('a delete carries the key alone, because the rest of its before-image is ma
   expect(event).toMatchObject({ rows: [{ at: 7, isKeyOnly: true, isRemoved: true }] });
 });
 
+test('without a key, updates and deletes tell the whole row before them, or cannot be understood', () => {
+  const before = { at: 7, isKeyOnly: false, isRemoved: true };
+  const after = { at: 9, isKeyOnly: false, isRemoved: false };
+  const update = readEnvelope(envelope('u', { before: 7, after: 9 }), true);
+  expect(update).toMatchObject({ kind: 'update', rows: [before, after] });
+  const gone = readEnvelope(envelope('d', { before: 7, after: null }), true);
+  expect(gone).toMatchObject({ kind: 'delete', rows: [before] });
+  for (const op of ['u', 'd']) {
+    expect(codeOf(() => readEnvelope(envelope(op, { before: null, after: 9 }), true))).toBe(
+      'KEY_MISSING',
+    );
+  }
+});
+
 test('a value that the update left alone is told from NULL and from empty', () => {
   const unavailable = [UNAVAILABLE, Buffer.from(UNAVAILABLE)];
   const others = ['', null, 0, false, 0n, [], ['a'], `${UNAVAILABLE}!`, [UNAVAILABLE, ''], {}];

@@ -134,3 +134,24 @@ test('a source gives no more rows a second than it may', async () => {
   expect(performance.now() - began).toBeGreaterThan(1_500);
   expect(await query('SELECT toInt32(count()) FROM slow.t')).toEqual([[2_000]]);
 });
+
+test('of a table without a key each row comes as often as it is there', async () => {
+  await database.query(
+    `DROP TABLE IF EXISTS t;
+     CREATE TABLE t (n int, body text);
+     ALTER TABLE t ALTER body SET STORAGE PLAIN, REPLICA IDENTITY FULL;
+     INSERT INTO t SELECT i % 3, CASE WHEN i % 2 = 0 THEN repeat('x', 1500) || E'\\t\\n\\\\' END FROM generate_series(1, 60000) i`,
+  );
+  await copy('loose', '', { isPaused: () => false });
+  const expected = [0, 1, 2].flatMap((n) => [
+    [n, 0, 10_000],
+    [n, 1503, 10_000],
+  ]);
+  for (const from of ['loose.t', 'history.loose__t']) {
+    expect(
+      await query(
+        `SELECT n, toInt32(length(ifNull(body, ''))) AS size, toInt32(count()) FROM ${from} GROUP BY n, size ORDER BY n, size`,
+      ),
+    ).toEqual(expected);
+  }
+});

@@ -183,14 +183,18 @@ export async function readShape(
   for (const column of masked) {
     const name = published.get(column.name) ?? column.name;
     const mask = maskOfColumn(column.name);
-    // Dropped, or not there since its line was made.
-    if (mask === undefined || mask === 'drop' || types.get(name) === undefined) {
+    // Dropped, or not there since its line was made. Without a key there is no row to look a hash up in.
+    const isUnknown = mask === 'hash' && copies !== undefined;
+    if (mask === undefined || mask === 'drop' || isUnknown || types.get(name) === undefined) {
       notCompared.push(`${column.name} (masked)`);
       continue;
     }
     const texts = { postgres: maskedText(mask, column), clickhouse: quoteName(name) };
     const isHashed = mask === 'hash';
     compared.push({ name: column.name, published: name, ...texts, ...(isHashed ? { hash } : {}) });
+  }
+  if (copies !== undefined && compared.length === 0) {
+    return { ...problem('all it has is masked'), maskedKey: masked.map(({ name }) => name) };
   }
   compared.sort((a, b) => Number(a.hash !== undefined) - Number(b.hash !== undefined));
   const key: KeyColumn[] = [];
