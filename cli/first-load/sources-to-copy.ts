@@ -1,4 +1,4 @@
-import type { ConnectorStatus } from '../../connectors/connect-client.ts';
+import type { LiveConnector } from '../../connectors/connect-client.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
 import type { PreflightReport } from '../../connectors/preflight.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
@@ -20,13 +20,13 @@ const LARGE_BYTES = 32 * 1024 * 1024;
 export async function sourcesToCopy(
   sources: readonly Source[],
   reports: readonly PreflightReport[],
-  live: ReadonlyMap<string, { readonly status: ConnectorStatus | undefined }>,
+  live: ReadonlyMap<string, LiveConnector>,
 ): Promise<Source[]> {
   const wanted = await Promise.all(
     sources.map(async (source) => {
       const { connector } = captureNames(source.name);
       if (source.firstLoad !== 'by size') return source.firstLoad === 'copy';
-      const state = live.get(connector)?.status?.connector.state;
+      const state = live.get(connector)?.status.connector.state;
       // One that is stopped may have been made by a load that was killed before it had an offset.
       if (live.has(connector) && state !== 'STOPPED') return false;
       const report = reports.find((other) => other.source === source.name);
