@@ -1,3 +1,6 @@
+import type { Source } from '../pipeline/catalog/catalog.ts';
+import { tableRules } from '../pipeline/catalog/column-rules.ts';
+import { columnPatternText } from '../pipeline/catalog/table-pattern.ts';
 import type { CapturedTables } from './captured-tables.ts';
 import { collisions } from './check-tables.ts';
 import type { Finding } from './finding.ts';
@@ -5,82 +8,37 @@ import type { ColumnFacts, TableFacts } from './source-facts.ts';
 import { quoteIdent, quoteTable } from './sql-quote.ts';
 
 /** Checks that what the columns hold can reach the warehouse as it is. */
-export function checkColumns({ captured }: CapturedTables, serverVersion: number): Finding[] {
+export function checkColumns(
+  { captured }: CapturedTables,
+  source: Source,
+  serverVersion: number,
+): Finding[] {
   return captured.flatMap((table) => [
-    ...table.columns.flatMap((column) => checkColumn(table, column, serverVersion)),
+    ...table.columns.flatMap((column) => checkColumn(table, column, source, serverVersion)),
     ...checkFieldNames(table),
   ]);
 }
 
-// Found by capturing a table with a column of every type of Postgres 18 with Debezium 3.6.3.
-
-/** Elements of arrays that Debezium leaves out of its events without a word, or cuts (`time`: to milliseconds). */
-const ARRAYS_LOST = new Set('bit varbit interval money name point refcursor time xml'.split(' '));
-
-/** Elements of arrays in which Debezium keeps NULLs; of other arrays one NULL loses the whole. */
-const ARRAYS_WITH_NULLS = new Set(
-  (
-    'bool bpchar bytea char cidr citext date daterange float4 float8 hstore inet int2 int4 ' +
-    'int4range int8 int8range json jsonb ltree macaddr macaddr8 numeric numrange oid text ' +
-    'timestamp timestamptz timetz tsrange tstzrange uuid varchar'
-  ).split(' '),
-);
-
-/** Elements of arrays of which Debezium can say that an update left them alone. */
-const ARRAYS_MARKED = new Set(
-  'text varchar bpchar json jsonb bytea int4 int8 date uuid'.split(' '),
-);
-
-function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: number): Finding[] {
+function checkColumn(
+  table: TableFacts,
+  column: ColumnFacts,
+  source: Source,
+  serverVersion: number,
+): Finding[] {
   const name = `${quoteTable(table)}.${quoteIdent(column.name)}`;
-  if (column.dimensions === 0 && column.type === 'varbit') {
+  const { schema, table: relation } = table;
+  const place = { schema, table: relation, column: column.name };
+  if (column.dimensions > 1 && !tableRules(source, table).isText(column.name)) {
     return [
       {
-        id: 'column-type-lost',
+        id: 'array-of-arrays',
         severity: 'error',
-        what: `${name} is bit varying`,
-        why: 'Debezium leaves out leading zeros, so 001 and 1 would be the same in the warehouse.',
+        what: `${name} is an array of ${column.dimensions} dimensions`,
+        why: 'ClickHouse has no nullable arrays of arrays: each such value would become a dead letter.',
         sql: [],
-        advice:
-          'Leave the table out (`exclude` in the catalog), or keep the values as text or bit(n).',
+        advice: `Add to source ${source.name} in the catalog: text_columns: ['${columnPatternText(place).replaceAll("'", "''")}']. The column is then kept as the text that Postgres prints.`,
       },
     ];
-  }
-  if (column.dimensions > 1 || (column.dimensions === 1 && ARRAYS_LOST.has(column.type))) {
-    return [
-      {
-        id: 'column-type-lost',
-        severity: 'error',
-        what: `${name} is ${column.dimensions > 1 ? 'an array of arrays' : `an array of ${column.type}`}`,
-        why: 'Debezium does not carry such values: they would be missing or wrong in the warehouse.',
-        sql: [],
-        advice: 'Leave the table out (`exclude` in the catalog), or keep the values as jsonb.',
-      },
-    ];
-  }
-  const findings: Finding[] = [];
-  if (column.dimensions === 1 && !ARRAYS_WITH_NULLS.has(column.type)) {
-    findings.push({
-      id: 'array-nulls-lost',
-      severity: 'warning',
-      what: `${name} is an array of ${column.type}`,
-      why: 'Debezium sends NULL for the whole array when one of its elements is NULL.',
-      sql: [
-        `ALTER TABLE ${quoteTable(table)} ADD CHECK (array_position(${quoteIdent(column.name)}, NULL) IS NULL);`,
-      ],
-      advice: 'The check makes sure that no element ever is.',
-    });
-  }
-  if (column.dimensions === 1 && !ARRAYS_MARKED.has(column.type) && table.replicaIdentity !== 'f') {
-    findings.push({
-      id: 'array-unchanged-lost',
-      severity: 'warning',
-      what: `${name} is an array of ${column.type}, and the replica identity of its table not FULL`,
-      why:
-        'Once such an array is stored out of line, at some 2 kB, an update that leaves it alone ' +
-        'stops the connector: Debezium has no way to say that it is as it was.',
-      sql: [`ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY FULL;`],
-    });
   }
   const streamed = column.generated === 'stored' && serverVersion >= 180_000;
   if (column.generated !== 'no' && !streamed) {
@@ -95,7 +53,7 @@ function checkColumn(table: TableFacts, column: ColumnFacts, serverVersion: numb
       },
     ];
   }
-  return findings;
+  return [];
 }
 
 function checkFieldNames(table: TableFacts): Finding[] {

@@ -46,9 +46,7 @@ export type FindingId =
   | 'unlogged-table'
   | 'names-collide'
   | 'column-names-collide'
-  | 'column-type-lost'
-  | 'array-nulls-lost'
-  | 'array-unchanged-lost'
+  | 'array-of-arrays'
   | 'mask-matches-nothing'
   | 'mask-not-possible'
   | 'generated-column';

@@ -47,7 +47,7 @@ export function judge(
     ...checkTables(facts, source, catalogPath, tables),
     ...checkPublication(facts, tables, source, names.publication),
     ...checkRows(facts, tables, source),
-    ...checkColumns(tables, facts.serverVersion),
+    ...checkColumns(tables, source, facts.serverVersion),
     ...checkMasks(tables, source, catalogPath),
   ];
   return {

@@ -61,6 +61,12 @@ export function renderConnector(source: Source): ConnectorConfig {
       'snapshot.mode': 'initial',
       'snapshot.isolation.mode': 'repeatable_read',
       'snapshot.fetch.size': '2000',
+      'snapshot.query.mode': 'custom',
+      'snapshot.query.mode.custom.name': 'tributary_exact',
+
+      converters: 'exact',
+      'exact.type': 'io.tributary.connect.ExactConverter',
+      'exact.placeholder': UNAVAILABLE,
 
       'skipped.operations': 'none',
       'tombstones.on.delete': 'true',

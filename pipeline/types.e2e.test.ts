@@ -133,6 +133,8 @@ const PLAIN: readonly Case[] = [
   text('macaddr8', '08:00:2b:01:02:03:04:05'),
   typed('bit(1)', 'Bool', ['1', 'true'], ['0', 'false']),
   text('bit(12)', '100000000001', '000000000000'),
+  text('varbit', '001', '', '1'),
+  text('varbit(5)', '00101', '01'),
   text('int4range', 'empty', '[1,5)', '(,)', '[-5,)'),
   text('int8range', '[9007199254740993,9223372036854775807)'),
   text('numrange', '[1.10,2.50]', '(,NaN]'),
@@ -164,6 +166,7 @@ const PLAIN: readonly Case[] = [
   ),
   text('ltree', 'Top.Science'),
   text('embedding', '[1,2.5]'),
+  text('vector', '[0.1,2.5]'),
   text('timetz', ['12:34:56.123456+00', '12:34:56.123456Z'], ['11:59:59-12', '23:59:59Z']),
   text(
     'interval',
@@ -185,6 +188,10 @@ const KEPT: readonly Case[] = [
     '1899-12-31',
     '2300-01-01',
     '2024-02-29',
+    '0044-03-15 BC',
+    '4714-11-24 BC',
+    // Not there in Java's calendar.
+    '1582-10-10',
   ),
   ...['timestamp', 'timestamp(3)'].map((type) =>
     text(
@@ -214,24 +221,23 @@ const KEPT: readonly Case[] = [
     '294276-12-31 23:59:59.999999+00',
   ),
   text('time', '24:00:00'),
+  text('int[]', '{1,NULL}', '{{1,2},{3,4}}', '[0:1]={1,2}', '{}'),
+  text('int[][]', '{{1,2},{3,NULL}}'),
+  text('text[]', '{"a,b",NULL,"NULL"}'),
+  text('date[]', '{infinity,"0044-03-15 BC"}'),
+  text('timestamptz[]', '{-infinity,"0044-03-15 12:00:00.5+00 BC","2024-02-29 12:00:00+00"}'),
 ];
 
 /** Arrays; the same columns are nullable in one table and NOT NULL in another. */
 const array = (type: string, clickhouse: string, ...values: Value[]): Case =>
-  typed(
-    `${type}[]`,
-    clickhouse.startsWith('LowCardinality')
-      ? `Array(${clickhouse})`
-      : `Array(Nullable(${clickhouse}))`,
-    ...values,
-  );
+  typed(`${type}[]`, `Array(Nullable(${clickhouse}))`, ...values);
 
 const ARRAYS: readonly Case[] = [
   array('smallint', 'Int16', ['{-32768,NULL}', '[-32768,NULL]'], ['{}', '[]']),
   array('int', 'Int32', ['{1,NULL,3}', '[1,NULL,3]']),
   array('bigint', 'Int64', ['{9007199254740993,NULL}', '[9007199254740993,NULL]']),
   array('numeric(12,2)', 'String', ['{1.25,NULL}', "['1.25',NULL]"]),
-  array('numeric', 'String', ['{1.50,NULL}', "['1.50',NULL]"]),
+  array('numeric', 'String', ['{1.50,NULL,NaN}', "['1.50',NULL,'NaN']"]),
   array('real', 'Float32', ['{NaN,0.1,NULL}', '[nan,0.1,NULL]']),
   array('double precision', 'Float64', ['{-Infinity,0.1,NULL}', '[-inf,0.1,NULL]']),
   array('boolean', 'Bool', ['{t,f,NULL}', '[true,false,NULL]']),
@@ -259,8 +265,21 @@ const ARRAYS: readonly Case[] = [
   array('inet', 'String', ['{10.0.0.1,NULL}', "['10.0.0.1',NULL]"]),
   array('int4range', 'String', ['{"[1,5)",NULL}', "['[1,5)',NULL]"]),
   array('citext', 'String', ['{aB,NULL}', "['aB',NULL]"]),
-  array('mood', 'LowCardinality(String)', ['{ok,so so}', "['ok','so so']"]),
-  array('timetz', 'String', ['{12:00:00+00,NULL}', "['12:00:00Z',NULL]"]),
+  array('mood', 'String', ['{ok,so so,NULL}', "['ok','so so',NULL]"]),
+  array('positive', 'String', ['{1,NULL}', "['1',NULL]"]),
+  array('address', 'String', [String.raw`{"(\"a b\",1)",NULL}`, `['("a b",1)',NULL]`]),
+  array('time', 'String', ['{12:34:56.123456,24:00:00}', "['12:34:56.123456','24:00:00']"]),
+  array('timetz', 'String', ['{12:00:00+02,NULL}', "['12:00:00+02',NULL]"]),
+  array('interval', 'String', ['{"1 mon -1 days",NULL}', "['1 mon -1 days',NULL]"]),
+  array('money', 'String', ['{1.50,NULL}', "['$1.50',NULL]"]),
+  array('name', 'String', ['{a,NULL}', "['a',NULL]"]),
+  array('xml', 'String', ['{<a/>,NULL}', "['<a/>',NULL]"]),
+  array('bit(3)', 'String', ['{001,NULL}', "['001',NULL]"]),
+  array('varbit', 'String', ['{001,01}', "['001','01']"]),
+  array('point', 'String', ['{"(1,2)",NULL}', "['(1,2)',NULL]"]),
+  array('box', 'String', ['{(3,4),(1,2);NULL}', "['(3,4),(1,2)',NULL]"]),
+  array('hstore', 'String', [`{"\\"a\\"=>\\"1\\"",NULL}`, `['"a"=>"1"',NULL]`]),
+  array('oid', 'Int64', ['{4294967295,NULL}', '[4294967295,NULL]']),
 ];
 
 const json = (type: string, postgres: string, warehouse: string): Case =>
@@ -268,12 +287,16 @@ const json = (type: string, postgres: string, warehouse: string): Case =>
 
 const NULLABLE_ARRAYS: readonly Case[] = [
   json('bigint', '{9007199254740993,NULL}', '["9007199254740993",null]'),
-  json('real', '{NaN,0.5,NULL}', '["nan",0.5,null]'),
+  json('real', '{NaN,0.1,-0,NULL}', '["nan",0.1,"-0",null]'),
+  json('double precision', '{0.1,Infinity,NULL}', '[0.1,"inf",null]'),
   json('boolean', '{t,NULL}', '[true,null]'),
   json('text', '{"",NULL,"NULL"}', '["",null,"NULL"]'),
   json('bytea', '{"\\\\x00ff",NULL}', '["\\\\x00ff",null]'),
   json('date', '{2024-02-29,NULL}', '["2024-02-29",null]'),
   json('timestamp', '{"2024-02-29 12:00:00.000001",NULL}', '["2024-02-29 12:00:00.000001",null]'),
+  json('timestamptz', '{"2024-02-29 17:30:00+05:30",NULL}', '["2024-02-29 12:00:00.000000",null]'),
+  json('time', '{12:34:56.1}', '["12:34:56.1"]'),
+  json('mood', '{NULL,ok}', '[null,"ok"]'),
   json('int4range', '{}', '[]'),
 ];
 
@@ -307,16 +330,15 @@ const OUT_OF_LINE: readonly (readonly [type: string, sql: string])[] = [
   ['uuid[]', "array_fill('00000000-0000-0000-0000-00000000000f'::uuid, ARRAY[1000])"],
   ['bytea[]', "array_fill('\\x00ff'::bytea, ARRAY[1000])"],
   ['jsonb[]', "array_fill('{}'::jsonb, ARRAY[1000])"],
-];
-
-/** Arrays of which Debezium cannot say that they are as they were: they take REPLICA IDENTITY FULL. */
-const OUT_OF_LINE_FULL: readonly (readonly [type: string, sql: string])[] = [
   ['numeric[]', 'array_fill(1.5, ARRAY[1000])'],
   ['double precision[]', 'array_fill(0.1::float8, ARRAY[1000])'],
   ['boolean[]', 'array_fill(true, ARRAY[3000])'],
   ['timestamp[]', "array_fill('2024-02-29'::timestamp, ARRAY[1000])"],
   ['inet[]', "array_fill('10.0.0.1'::inet, ARRAY[1000])"],
   ['mood[]', "array_fill('ok'::mood, ARRAY[1000])"],
+  ['bit(20000)', "repeat('01', 10000)::bit(20000)"],
+  ['varbit', "repeat('01', 10000)::varbit"],
+  ['vector', "('[' || repeat('0.1,', 2000) || '1]')::vector"],
 ];
 
 /** Defaults that are more than a constant, or are one of a type that Debezium finds hard. */
@@ -394,19 +416,18 @@ beforeAll(async () => {
     CREATE FUNCTION embedding_in(cstring) RETURNS embedding LANGUAGE internal IMMUTABLE STRICT AS 'textin';
     CREATE FUNCTION embedding_out(embedding) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
     CREATE TYPE embedding (INPUT = embedding_in, OUTPUT = embedding_out);
+    CREATE TYPE vector;
+    CREATE FUNCTION vector_in(cstring) RETURNS vector LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+    CREATE FUNCTION vector_out(vector) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+    CREATE TYPE vector (INPUT = vector_in, OUTPUT = vector_out, STORAGE = extended);
   `);
   await client.query(`SET timezone = 'Asia/Kolkata'`);
-  for (const [table, columns, identity] of [
-    ['out_of_line', OUT_OF_LINE, 'DEFAULT'],
-    ['out_of_line_full', OUT_OF_LINE_FULL, 'FULL'],
-  ] as const) {
-    const names = columns.map((_, index) => `c${index}`);
-    await client.query(`
-      CREATE TABLE ${table} (id int PRIMARY KEY, n int, ${columns.map(([type], index) => `${names[index]} ${type}`).join(', ')});
-      ALTER TABLE ${table} REPLICA IDENTITY ${identity}, ${names.map((name) => `ALTER ${name} SET STORAGE EXTERNAL`).join(', ')};
-      INSERT INTO ${table} VALUES (1, 1, ${columns.map(([, sql]) => sql).join(', ')});
-      INSERT INTO ${table} (id, n) VALUES (2, 1)`);
-  }
+  const names = OUT_OF_LINE.map((_, index) => `c${index}`);
+  await client.query(`
+    CREATE TABLE out_of_line (id int PRIMARY KEY, n int, ${OUT_OF_LINE.map(([type], index) => `${names[index]} ${type}`).join(', ')});
+    ALTER TABLE out_of_line ${names.map((name) => `ALTER ${name} SET STORAGE EXTERNAL`).join(', ')};
+    INSERT INTO out_of_line VALUES (1, 1, ${OUT_OF_LINE.map(([, sql]) => sql).join(', ')});
+    INSERT INTO out_of_line (id, n) VALUES (2, 1)`);
   for (const [table, cases] of Object.entries(TABLES)) {
     const constraint = table === 'arrays' ? ' NOT NULL' : '';
     const columns = cases.map(({ type }, index) => `c${index} ${type}${constraint}`);
@@ -444,11 +465,6 @@ afterAll(async () => {
 async function query<T>(sql: string): Promise<T[]> {
   const result = await warehouse.query({ query: sql, format: 'JSONCompactEachRow' });
   return result.json<T>();
-}
-
-function columnsOf(table: string): string {
-  const columns = table === 'out_of_line' ? OUT_OF_LINE : OUT_OF_LINE_FULL;
-  return columns.map((_, index) => `c${index}`).join(', ');
 }
 
 /** What differs from what is wanted, a line each: column, row, wanted, got. */
@@ -523,40 +539,17 @@ test('a value beyond its type is set aside, naming the column and the line to ad
 });
 
 test('an update that leaves large values alone leaves them what they are, of every type, and NULL is NULL', async () => {
-  const tables = ['out_of_line', 'out_of_line_full'];
-  for (const table of tables) {
-    await client.query(
-      `INSERT INTO ${table} SELECT 3, n, ${columnsOf(table)} FROM ${table} WHERE id = 1`,
-    );
-    await client.query(`UPDATE ${table} SET n = n + 1; UPDATE ${table} SET n = n + 1`);
-  }
+  const columns = OUT_OF_LINE.map((_, index) => `c${index}`).join(', ');
+  await client.query(
+    `INSERT INTO out_of_line SELECT 3, n, ${columns} FROM out_of_line WHERE id = 1`,
+  );
+  await client.query(`UPDATE out_of_line SET n = n + 1; UPDATE out_of_line SET n = n + 1`);
   await client.query('INSERT INTO kept_defaults VALUES (2)');
   const verify = new RunningCli(
-    [
-      'verify',
-      '--config',
-      config,
-      ...[...tables, 'kept_defaults'].map((table) => `types.${table}`),
-    ],
+    ['verify', '--config', config, 'types.out_of_line', 'types.kept_defaults'],
     env,
   );
   expect(await verify.exit(), verify.output).toBe(0);
-  // Of these two verify says nothing.
-  for (const [table, type] of [
-    ['out_of_line', 'bytea[]'],
-    ['out_of_line_full', 'timestamp[]'],
-  ] as const) {
-    const column = `c${(table === 'out_of_line' ? OUT_OF_LINE : OUT_OF_LINE_FULL).findIndex(([name]) => name === type)}`;
-    expect(
-      await query(
-        `SELECT id, length(JSONExtractArrayRaw(ifNull(${column}, ''))) FROM types.${table} ORDER BY id`,
-      ),
-    ).toEqual([
-      [1, 1000],
-      [2, 0],
-      [3, 1000],
-    ]);
-  }
 });
 
 test('verify reads every one of these types alike on both sides', async () => {
@@ -567,16 +560,19 @@ test('verify reads every one of these types alike on both sides', async () => {
     table: string;
     sourceRows: number;
     warehouseRows: number;
+    notCompared: string[];
     differences: { columns: { name: string }[] }[];
   }[];
   for (const [table, cases] of Object.entries(TABLES)) {
     const found = comparisons.find((comparison) => comparison.table === table);
     const columns = found?.differences.flatMap((row) => row.columns.map(({ name }) => name)) ?? [];
     const types = cases.flatMap(({ type }, index) => (columns.includes(`c${index}`) ? [type] : []));
-    expect({ table, types, rows: found?.warehouseRows }).toEqual({
+    const { warehouseRows: rows, notCompared } = found ?? {};
+    expect({ table, types, rows, notCompared }).toEqual({
       table,
       types: [],
       rows: 3 * rowsOf(cases),
+      notCompared: [],
     });
   }
 });

@@ -3,7 +3,7 @@ import { tableLabel } from '../named-tables.ts';
 import { withDatabase } from '../../connectors/source-connection.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import type { Catalog, Source } from '../../pipeline/catalog/catalog.ts';
-import { maskOf } from '../../pipeline/catalog/mask.ts';
+import { tableRules } from '../../pipeline/catalog/column-rules.ts';
 import { isCaptured, type TableName } from '../../pipeline/catalog/table-pattern.ts';
 import type { CatchUp } from '../../pipeline/verify/settle-rows.ts';
 import { listTables } from '../../pipeline/verify/table-shape.ts';
@@ -61,7 +61,7 @@ export async function compareSources(
             {
               signal,
               showValues,
-              isMasked: (column) => maskOf(source.masks, { ...table, column }) !== undefined,
+              rules: tableRules(source, table),
               ...(catchUp === undefined ? {} : { catchUp: catchUp(source, client) }),
             },
           );

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { TributaryError } from '#runtime/errors.ts';
 import type { Source } from '../catalog/catalog.ts';
 import type { CapturedTable } from '../catalog/drift-rule.ts';
-import { maskOf } from '../catalog/mask.ts';
+import { tableRules } from '../catalog/column-rules.ts';
 import { keyId, type Key } from '../verify/key-range.ts';
 import { settleRows, type CatchUp } from '../verify/settle-rows.ts';
 import { SourceRows } from '../verify/source-rows.ts';
@@ -50,8 +50,7 @@ async function differing(
   const source = sourceOf(catalog, table.source);
   const unique = [...new Map(keys.map((key) => [keyId(key), key])).values()];
   return atSource(source, async (client) => {
-    const isMasked = (column: string) => maskOf(source.masks, { ...table, column }) !== undefined;
-    const shape = await readShape(table, client, warehouse, isMasked);
+    const shape = await readShape(table, client, warehouse, tableRules(source, table));
     if ('problem' in shape) return new Set<string>();
     const { differences } = await settleRows(unique, {
       shape,

@@ -158,7 +158,7 @@ function copiedColumns(
       text:
         mask === 'hash' || mask === 'redact'
           ? maskedText(mask, column)
-          : copyText(currentType(planned), typeOf(column), value),
+          : copyText(currentType(planned), typeOf(column, planned.keptAsText), value),
       isHashed: mask === 'hash',
     };
   });

@@ -2,7 +2,13 @@ import pg from 'pg';
 import { REDACTED } from '../catalog/mask.ts';
 import { withoutWrappers, type SourceType } from '../verify/canonical-text.ts';
 import type { SourceColumn } from '../verify/table-shape.ts';
-import { copyPrints, sourceText } from '../verify/source-text.ts';
+import {
+  copyPrints,
+  elementsOf,
+  printedText,
+  sourceText,
+  timestampElementText,
+} from '../verify/source-text.ts';
 
 /*
  * What Postgres has to print so that ClickHouse reads of a copy the cell that the stream would have
@@ -19,6 +25,7 @@ import { copyPrints, sourceText } from '../verify/source-text.ts';
 export function copyText(clickhouseType: string, source: SourceType, value: string): string {
   const type = withoutWrappers(clickhouseType);
   if (source.element === undefined) return printed(type, source.name, value);
+  if (source.keptAsText === true) return printedText(value);
   const item = /^Array\((.*)\)$/.exec(type)?.[1];
   if (item === undefined) {
     // A nullable array is kept as JSON text (pipeline/docs/types.md).
@@ -29,7 +36,8 @@ export function copyText(clickhouseType: string, source: SourceType, value: stri
     value,
     source.element,
     (element, name) => {
-      const text = scalarText(itemType, name, element);
+      const text =
+        itemType === 'String' ? printedText(element) : scalarText(itemType, name, element);
       return isBare(itemType) ? text : `'''' || replace(${text}, '''', '''''') || ''''`;
     },
     'NULL',
@@ -48,8 +56,9 @@ export function maskedText(mask: 'hash' | 'redact', column: SourceColumn): strin
   return scalarText(isBool ? 'Bool' : 'String', column.type, value);
 }
 
-export function typeOf({ type, element }: SourceColumn): SourceType {
-  return { name: type, ...(element === null ? {} : { element }) };
+/** @param keptAsText - that the catalog says so (`text_columns`) */
+export function typeOf({ type, element }: SourceColumn, keptAsText: boolean): SourceType {
+  return { name: type, ...(element === null ? {} : { element, keptAsText }) };
 }
 
 /**
@@ -89,6 +98,13 @@ function inRange(value: string, text: string): string {
   return `CASE WHEN ${value} < '${FIRST}' OR ${value} >= '${END}' THEN 'beyond' ELSE ${text} END`;
 }
 
+/** The same in a text, where ClickHouse has nothing to refuse: Postgres does, without the value. */
+function heldInRange(value: string, text: string): string {
+  return `CASE WHEN ${value} < '${FIRST}' OR ${value} >= '${END}'
+    THEN (left(${value}::text, 0) || 'a date in an array is beyond ClickHouse: text_columns in the catalog keeps such arrays')::int::text
+    ELSE ${text} END`;
+}
+
 const FIRST = '1900-01-01';
 const END = '2300-01-01';
 
@@ -105,11 +121,14 @@ function jsonItem(name: string, value: string): string {
       return `(${value})::text`;
     case 'float4':
     case 'float8':
-      return `CASE ${value} WHEN 'NaN' THEN '"nan"' WHEN 'Infinity' THEN '"inf"' WHEN '-Infinity' THEN '"-inf"' ELSE (${value})::text END`;
+      return `CASE ${value}::text WHEN 'NaN' THEN '"nan"' WHEN 'Infinity' THEN '"inf"' WHEN '-Infinity' THEN '"-inf"' WHEN '-0' THEN '"-0"' ELSE (${value})::text END`;
+    case 'date':
+      return `to_json(${heldInRange(value, `(${value})::text`)})::text`;
     case 'timestamp':
-      return `to_json(to_char(${value}, 'YYYY-MM-DD HH24:MI:SS.US'))::text`;
+    case 'timestamptz':
+      return `to_json(${heldInRange(value, timestampElementText(name, value))})::text`;
     default:
-      return `to_json(${sourceText(name, value)})::text`;
+      return `to_json(${printedText(value)})::text`;
   }
 }
 
@@ -119,7 +138,10 @@ function list(
   item: (value: string, name: string) => string,
   missing = 'null',
 ): string {
-  return `CASE WHEN ${value} IS NOT NULL THEN (
+  // What is no list of one dimension, numbered from 1, must not become one: Postgres says so instead.
+  return `CASE WHEN array_ndims(${value}) > 1 OR array_lower(${value}, 1) <> 1
+    THEN (array_dims(${value}) || ' is no plain list: text_columns in the catalog keeps such arrays')::int::text
+    WHEN ${value} IS NOT NULL THEN (
     SELECT '[' || coalesce(string_agg(CASE WHEN u IS NOT DISTINCT FROM NULL THEN '${missing}' ELSE ${item('u', element)} END, ',' ORDER BY n), '') || ']'
-    FROM unnest(${value}) WITH ORDINALITY AS a(u, n)) END`;
+    FROM (${elementsOf(value)}) AS a) END`;
 }

@@ -240,7 +240,9 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
     if (type === undefined || mask === 'drop') return [];
     const value = pg.escapeIdentifier(column.name);
     const text =
-      mask === undefined ? copyText(type, typeOf(column), value) : maskedText(mask, column);
+      mask === undefined
+        ? copyText(type, typeOf(column, rules.isText(column.name)), value)
+        : maskedText(mask, column);
     return [{ name, text, isHashed: mask === 'hash' }];
   });
   const lacking = stored.filter(

@@ -1,5 +1,6 @@
 import type { AvroAnnotated, AvroSchema } from '../avro/avro-schema.ts';
 import type { TableRules } from '../catalog/column-rules.ts';
+import { ARRAY_SCHEMA, isReadElement } from '../transform/array-type.ts';
 import { planTable, type PublishedColumns, type TablePlan } from '../transform/table-plan.ts';
 import type { SourceColumn } from '../verify/table-shape.ts';
 
@@ -59,10 +60,13 @@ export function planFromSource(input: {
 
 function columnSchema({ type, element, modifier, isEnum }: SourceColumn): AvroSchema {
   if (element === null) return valueSchema(type, modifier, isEnum);
-  // The connector does not tell the precision of an array's numbers, nor lets an enum be NULL in one.
-  if (element === 'numeric') return { type: 'array', items: ['null', 'string'] };
-  const item = valueSchema(element, modifier, isEnum);
-  return { type: 'array', items: isEnum ? item : ['null', item] };
+  return {
+    ...named('string', ARRAY_SCHEMA),
+    'connect.parameters': {
+      ...(isReadElement(element) ? { element } : {}),
+      ...(element === 'box' ? { delimiter: ';' } : {}),
+    },
+  };
 }
 
 const named = (type: string, name: string): AvroAnnotated => ({ type, 'connect.name': name });

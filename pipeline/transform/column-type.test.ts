@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { messageCode } from '#runtime/errors.ts';
 import type { AvroSchema } from '../avro/avro-schema.ts';
+import { ARRAY_SCHEMA } from './array-type.ts';
 import { columnTypeOf } from './column-type.ts';
 import { dateText, timestampText, timeText, zonedTimestampText } from './temporal-text.ts';
 
@@ -13,6 +14,12 @@ const numeric = (length: string, scale: string): AvroSchema => ({
     '__debezium.source.column.length': length,
     '__debezium.source.column.scale': scale,
   },
+});
+
+const array = (element?: string): AvroSchema => ({
+  type: 'string',
+  'connect.name': ARRAY_SCHEMA,
+  'connect.parameters': element === undefined ? {} : { element },
 });
 
 test.each<[string, AvroSchema, string]>([
@@ -35,8 +42,8 @@ test.each<[string, AvroSchema, string]>([
   ['date', named('int', 'io.debezium.time.Date'), 'Date32'],
   ['timestamp', named('long', 'io.debezium.time.MicroTimestamp'), "DateTime64(6, 'UTC')"],
   ['timestamptz', named('string', 'io.debezium.time.ZonedTimestamp'), "DateTime64(6, 'UTC')"],
-  ['text[]', { type: 'array', items: ['null', 'string'] }, 'Array(Nullable(String))'],
-  ['int[] without NULLs', { type: 'array', items: 'int' }, 'Array(Int32)'],
+  ['text[]', array(), 'Array(Nullable(String))'],
+  ['int[]', array('int4'), 'Array(Nullable(Int32))'],
   ['unknown record', { type: 'record', name: 'Point', fields: [] }, 'String'],
 ])('%s', (_postgres, schema, clickhouse) => {
   expect(columnTypeOf(schema).clickhouse).toBe(clickhouse);

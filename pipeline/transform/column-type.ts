@@ -12,6 +12,7 @@ import {
   spellTimestamp,
   spellZonedTimestamp,
 } from './postgres-spelling.ts';
+import { ARRAY_SCHEMA, arrayType } from './array-type.ts';
 import { dateText, timeText, timestampText, zonedTimestampText } from './temporal-text.ts';
 
 /** What a cell is on its way into ClickHouse: JSON, with big numbers and times as exact text. */
@@ -192,8 +193,8 @@ const BY_AVRO_TYPE: Readonly<Record<string, ColumnType>> = {
  * Chooses the ClickHouse type of a column from its Avro schema. Total: what has no exact type of
  * its own is kept as exact text.
  *
- * @param keptAsText - that a numeric, date or timestamp, or the elements of an array of them, be
- * exact text too, in the spelling of Postgres: ClickHouse's types hold less than Postgres's
+ * @param keptAsText - that a numeric, date, timestamp or array be exact text too, in the spelling of
+ * Postgres: ClickHouse's types hold less than Postgres's
  * @param isKey - that it is a column of the primary key
  */
 export function columnTypeOf(
@@ -221,7 +222,9 @@ function plainTypeOf(fieldSchema: AvroSchema, keptAsText: boolean): ColumnType {
     if (known !== undefined) return known;
   }
   const parameters = schema['connect.parameters'] ?? {};
-  if (semantic === 'io.debezium.data.Bits') return bitsType(Number(parameters['length']));
+  if (semantic === ARRAY_SCHEMA) {
+    return keptAsText ? TEXT : arrayType(parameters['element'], parameters['delimiter']);
+  }
   const sourceType = parameters['__debezium.source.column.type'];
   if (sourceType !== undefined && GEOMETRIC.has(sourceType)) return GEOMETRIC_TEXT;
   // A type that the connector does not know comes as the bytes of its text.
@@ -235,8 +238,6 @@ function plainTypeOf(fieldSchema: AvroSchema, keptAsText: boolean): ColumnType {
   }
   if (schema.type === 'int' && schema['connect.type'] === 'int16')
     return directly('integer', passedAsIs('Int16'));
-  if (schema.type === 'array' && schema.items !== undefined)
-    return arrayType(schema.items, keptAsText);
   if (typeof schema.type === 'string' && !isRecord(schema))
     return BY_AVRO_TYPE[schema.type] ?? TEXT;
   return TEXT;
@@ -267,22 +268,6 @@ const WHOLE_NUMERIC: ColumnType = {
   encode: (value) => textOf(value).replace(/\.0*$/, ''),
 };
 
-/** `bit(n)` in Postgres's spelling; it comes with its lowest byte first and without leading zeros. */
-function bitsType(length: number): ColumnType {
-  return {
-    ...TEXT,
-    encode: (value) => {
-      if (!Buffer.isBuffer(value)) throw unexpected('bit');
-      return Array.from(value)
-        .toReversed()
-        .map((byte) => byte.toString(2).padStart(8, '0'))
-        .join('')
-        .padStart(length, '0')
-        .slice(-length);
-    },
-  };
-}
-
 /** A numeric with declared precision, or exact text where ClickHouse has no such Decimal. */
 function decimalType(precision: number, scale: number): ColumnType {
   if (scale > MAX_SCALE) return WHOLE_NUMERIC;
@@ -297,23 +282,6 @@ function decimalType(precision: number, scale: number): ColumnType {
     return text;
   });
   return directly('decimal', type);
-}
-
-function arrayType(items: AvroSchema, keptAsText: boolean): ColumnType {
-  const { nullable } = unwrapNullable(items);
-  const item = plainTypeOf(items, keptAsText);
-  // A NULL element needs Nullable items, and arrays of arrays cannot have them: kept as text.
-  if (!item.canBeNullable) return TEXT;
-  return {
-    clickhouse: `Array(${nullable ? nullableOf(item.clickhouse) : item.clickhouse})`,
-    canBeNullable: false,
-    encode: (value) => {
-      if (!Array.isArray(value)) throw unexpected('Array');
-      return (value as readonly ColumnValue[]).map((element) =>
-        element === null ? null : item.encode(element),
-      );
-    },
-  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { unwrapNullable, type AvroSchema } from '../avro/avro-schema.ts';
 import { REDACTED, type Mask } from '../catalog/mask.ts';
+import { ARRAY_SCHEMA } from './array-type.ts';
 import { columnTypeOf, textOf, type ColumnType } from './column-type.ts';
 
 /**
@@ -23,6 +24,7 @@ export function maskedType(
 export function canBeHashed(fieldSchema: AvroSchema): boolean {
   const { clickhouse } = columnTypeOf(fieldSchema, true);
   const { schema } = unwrapNullable(fieldSchema);
-  const isArray = typeof schema === 'object' && 'type' in schema && schema.type === 'array';
+  const isArray =
+    typeof schema === 'object' && 'type' in schema && schema['connect.name'] === ARRAY_SCHEMA;
   return !isArray && !clickhouse.startsWith('Float');
 }

@@ -12,8 +12,6 @@ test.each([
   [2_145_042_905, '5874897-12-31'],
   [-2_147_472_692, 'infinity'],
   [-2_147_472_691, '-infinity'],
-  [-622_191_234, 'infinity'],
-  [-625_821_272, '-infinity'],
 ])('day %d is the date %s', (days, text) => {
   expect(spellDate(days)).toBe(text);
 });

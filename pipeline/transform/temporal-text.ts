@@ -71,6 +71,25 @@ export function zonedTimestampText(iso: string): string {
   return iso.slice(0, -1);
 }
 
+const IN_RANGE = /^(?:19|2[0-2])\d\d-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,6})?)?$/;
+
+/** Checks a date that Postgres printed and hands it on. @throws `VALUE_REJECTED` out of range */
+export function dateOfText(text: string): string {
+  if (!IN_RANGE.test(text)) throw outOfRange('Date32');
+  return text;
+}
+
+/**
+ * `2024-02-29 12:34:56.100000` from a timestamp that Postgres printed; a timestamptz in UTC.
+ *
+ * @throws TributaryError `VALUE_REJECTED` out of range
+ */
+export function timestampOfText(text: string): string {
+  const wall = text.endsWith('+00') ? text.slice(0, -3) : text;
+  if (!IN_RANGE.test(wall)) throw outOfRange('DateTime64');
+  return `${wall.slice(0, 19)}.${wall.slice(20).padEnd(6, '0')}`;
+}
+
 /** `24:00:00` or `12:34:56.123456` from microseconds since midnight. */
 export function timeText(micros: bigint): string {
   const two = (part: bigint) => part.toString().padStart(2, '0');

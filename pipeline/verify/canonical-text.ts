@@ -1,4 +1,4 @@
-import { sourceText } from './source-text.ts';
+import { elementsOf, printedText, sourceText, timestampElementText } from './source-text.ts';
 
 /*
  * One text for one value, whichever of the two databases prints it, made by SQL on either side: so
@@ -11,6 +11,8 @@ export interface SourceType {
   readonly name: string;
   /** Name of the element's type, when it is an array. */
   readonly element?: string;
+  /** Of an array: whether it is kept as its text as a whole (`text_columns`). */
+  readonly keptAsText?: boolean;
 }
 
 /** How both sides print values of a column; each takes an SQL expression and gives one. */
@@ -20,19 +22,7 @@ export interface CanonicalText {
 }
 
 /** Types whose stored text is the connector's own, which Postgres cannot print the same way. */
-const WITHOUT_COMMON_TEXT: ReadonlySet<string> = new Set(['varbit', 'geometry', 'geography']);
-
-/** Further types that the JSON text of a nullable array holds in the connector's encoding. */
-const WITHOUT_COMMON_TEXT_IN_JSON: ReadonlySet<string> = new Set([
-  'timestamp',
-  'timestamptz',
-  'time',
-  'timetz',
-  'bytea',
-  'money',
-  // With the digits of a double, which ClickHouse does not read back to the same real.
-  'float4',
-]);
+const WITHOUT_COMMON_TEXT: ReadonlySet<string> = new Set(['geometry', 'geography']);
 
 /**
  * Chooses how to print a column. What is printed is NULL where the value is.
@@ -46,11 +36,18 @@ export function canonicalText(
 ): CanonicalText | undefined {
   const type = withoutWrappers(clickhouseType);
   if (source.element === undefined) return scalarText(type, source.name);
+  if (source.keptAsText === true) return PRINTED;
   const item = /^Array\((.*)\)$/.exec(type)?.[1];
   // A nullable array is kept as JSON text (pipeline/docs/types.md).
   return item === undefined
     ? jsonArrayText(source.element)
-    : arrayText(scalarText(withoutWrappers(item), source.element));
+    : arrayText(itemText(withoutWrappers(item), source.element));
+}
+
+const PRINTED: CanonicalText = { postgres: printedText, clickhouse: (value) => value };
+
+function itemText(clickhouseType: string, name: string): CanonicalText | undefined {
+  return clickhouseType === 'String' ? PRINTED : scalarText(clickhouseType, name);
 }
 
 /** The type without `Nullable` and `LowCardinality` around it. */
@@ -113,9 +110,7 @@ function arrayText(item: CanonicalText | undefined): CanonicalText | undefined {
   };
 }
 
-function jsonArrayText(element: string): CanonicalText | undefined {
-  if (WITHOUT_COMMON_TEXT.has(element) || WITHOUT_COMMON_TEXT_IN_JSON.has(element))
-    return undefined;
+function jsonArrayText(element: string): CanonicalText {
   const item = jsonItemText(element);
   const items = (value: string) =>
     clickhouseArray(
@@ -130,22 +125,35 @@ function jsonArrayText(element: string): CanonicalText | undefined {
 }
 
 function jsonItemText(element: string): CanonicalText {
-  if (element === 'float8') {
-    const bits = floatText(8);
-    return {
-      postgres: bits.postgres,
-      clickhouse: (value) => bits.clickhouse(`assumeNotNull(toFloat64OrNull(${value}))`),
-    };
-  }
   const clickhouse = (value: string) => value;
-  if (element === 'bool') return { postgres: (value) => `${value}::text`, clickhouse };
-  return { postgres: (value) => sourceText(element, value), clickhouse };
+  switch (element) {
+    case 'float4':
+      return floatOfText(4);
+    case 'float8':
+      return floatOfText(8);
+    case 'bool':
+      return { postgres: (value) => `${value}::text`, clickhouse };
+    case 'timestamp':
+    case 'timestamptz':
+      return { postgres: (value) => timestampElementText(element, value), clickhouse };
+    default:
+      return PRINTED;
+  }
+}
+
+function floatOfText(bytes: 4 | 8): CanonicalText {
+  const { postgres, clickhouse } = floatText(bytes);
+  const read = (value: string) => `assumeNotNull(toFloat${bytes * 8}OrNull(${value}))`;
+  return {
+    postgres,
+    clickhouse: (value) => `if(isNull(${value}), NULL, ${clickhouse(read(value))})`,
+  };
 }
 
 function postgresArray(value: string, item: (value: string) => string): string {
   return `CASE WHEN ${value} IS NULL THEN NULL ELSE (
     SELECT '[' || coalesce(string_agg(concat(octet_length(e), ':', e), '' ORDER BY n), '') || ']'
-    FROM (SELECT ${item('u')} AS e, n FROM unnest(${value}) WITH ORDINALITY AS a(u, n) OFFSET 0) AS s) END`;
+    FROM (SELECT ${item('u')} AS e, n FROM (${elementsOf(value)}) AS a OFFSET 0) AS s) END`;
 }
 
 function clickhouseArray(value: string, item: (value: string) => string): string {

@@ -51,8 +51,25 @@ export function sourceText(name: string, value: string): string {
       // A cast to text differs from the output function: it cuts the blanks of char(n) and gives an
       // address a netmask. `concat` calls the output function, and makes an empty text of NULL.
       // A composite whose fields are all NULL is itself not, but IS NULL.
-      return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE concat(${value}) END`;
+      return printedText(value);
   }
+}
+
+/** SQL of Postgres that gives the text of an array, or of an element that is kept as text: as it prints it. */
+export function printedText(value: string): string {
+  return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE concat(${value}) END`;
+}
+
+/** Query of Postgres that gives the elements of an array as `u`, in the order of `n`. */
+export function elementsOf(value: string): string {
+  // Not FROM unnest(…): that makes several columns of a composite.
+  return `SELECT unnest(${value}) AS u, generate_subscripts(${value}, 1) AS n`;
+}
+
+/** SQL of Postgres that gives a timestamp as it is an element of the JSON text of a nullable array. */
+export function timestampElementText(name: string, value: string): string {
+  const wall = name === 'timestamptz' ? `timezone('UTC', ${value})` : value;
+  return `to_char(${wall}, 'YYYY-MM-DD HH24:MI:SS.US')`;
 }
 
 /** Debezium's spelling, which keeps months, days and seconds apart. */

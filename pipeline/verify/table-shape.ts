@@ -6,6 +6,7 @@ import { knownColumns } from '../evolution/column-memory.ts';
 import { isKeyless } from '../sink/keyless-ddl.ts';
 import { storedColumns } from '../sink/stored-columns.ts';
 import { CHANGES } from '../sink/table-ddl.ts';
+import { NO_COLUMN_RULES, tableRules, type TableRules } from '../catalog/column-rules.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
 import { canonicalText, withoutWrappers, type SourceType } from './canonical-text.ts';
 
@@ -26,6 +27,9 @@ export interface ComparedColumn {
   /** SQL of ClickHouse that gives its canonical text. */
   readonly clickhouse: string;
 }
+
+/** What the catalog says of a table's columns, as far as comparing depends on it. */
+export type ShapeRules = Pick<TableRules, 'maskOf' | 'isText'>;
 
 /** A column of the primary key. */
 export interface KeyColumn extends ComparedColumn {
@@ -122,14 +126,13 @@ export async function listTables(source: pg.Client): Promise<{ schema: string; t
 /**
  * Finds out what can be compared of a table.
  *
- * @param isMasked - whether the warehouse has other values of a column on purpose, or none
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */
 export async function readShape(
   table: SourceTable,
   source: pg.Client,
   warehouse: ClickHouseClient,
-  isMasked: (column: string) => boolean = () => false,
+  { maskOf, isText }: ShapeRules = tableRules(NO_COLUMN_RULES, table),
 ): Promise<TableShape | Incomparable> {
   const view = relationName(table.schema, table.table);
   const types = new Map(
@@ -138,7 +141,9 @@ export async function readShape(
   const known = await knownColumns(warehouse, table);
   const published = new Map(known.map((column) => [column.name, column.published]));
   const all = await sourceColumns(source, table);
-  const masked = all.filter(({ name }) => isMasked(name) || isMasked(published.get(name) ?? name));
+  const masked = all.filter(
+    ({ name }) => (maskOf(name) ?? maskOf(published.get(name) ?? name)) !== undefined,
+  );
   const columns = all
     .filter((column) => !masked.includes(column))
     .map((column) => ({ ...column, published: published.get(column.name) ?? column.name }))
@@ -160,7 +165,7 @@ export async function readShape(
   const compared: ComparedColumn[] = [];
   const notCompared = masked.map(({ name }) => `${name} (masked)`);
   for (const column of columns) {
-    const texts = comparedColumn(column, types.get(column.published) ?? '');
+    const texts = comparedColumn(column, types.get(column.published) ?? '', isText(column.name));
     if (texts === undefined) notCompared.push(`${column.name} (${column.castTo})`);
     else compared.push(texts);
   }
@@ -206,10 +211,14 @@ async function copiesLog(
 /** A column at its source with its name in the view. */
 type PublishedColumn = SourceColumn & { readonly published: string };
 
-function comparedColumn(column: PublishedColumn, viewType: string): ComparedColumn | undefined {
+function comparedColumn(
+  column: PublishedColumn,
+  viewType: string,
+  keptAsText: boolean,
+): ComparedColumn | undefined {
   const type: SourceType = {
     name: column.type,
-    ...(column.element === null ? {} : { element: column.element }),
+    ...(column.element === null ? {} : { element: column.element, keptAsText }),
   };
   const text = canonicalText(viewType, type);
   return text === undefined
@@ -295,7 +304,7 @@ export async function sourceColumns(
               ELSE false END AS bytewise
      FROM pg_attribute a
      JOIN base t ON t.of = a.atttypid AND t.typbasetype = 0
-     LEFT JOIN base e ON t.typcategory = 'A' AND e.of = t.typelem AND e.typbasetype = 0
+     LEFT JOIN pg_type e ON t.typcategory = 'A' AND e.oid = t.typelem
      JOIN pg_class r ON r.oid = a.attrelid
      LEFT JOIN pg_index i ON i.indrelid = a.attrelid
        AND CASE r.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END

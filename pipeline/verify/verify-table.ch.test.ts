@@ -18,6 +18,7 @@ import type { KeyRange } from './key-range.ts';
 import { prepareSession, SourceRows } from './source-rows.ts';
 import type { CatchUp } from './settle-rows.ts';
 import { readShape } from './table-shape.ts';
+import { ARRAY_SCHEMA } from '../transform/array-type.ts';
 import { verifyTable, type TableComparison } from './verify-table.ts';
 
 const ROWS = 3_000;
@@ -65,6 +66,12 @@ const decimal = (length: string, scale: string): AvroSchema => ({
   },
 });
 const optional = (schema: AvroSchema): AvroSchema => ['null', schema] as AvroSchema;
+
+const array = (element?: string): AvroSchema => ({
+  type: 'string',
+  'connect.name': ARRAY_SCHEMA,
+  'connect.parameters': element === undefined ? {} : { element },
+});
 
 /** Columns of all kinds: what a row holds by its number `i`, and what to put in its stead. */
 const COLUMNS: readonly (MirroredColumn & { value: string; wrong: string })[] = [
@@ -134,19 +141,14 @@ const COLUMNS: readonly (MirroredColumn & { value: string; wrong: string })[] = 
     value: `inet '10.0.0.0' + i`,
     wrong: "concat(`address`, '/32')",
   }),
-  column('tags', 'text[]', optional({ type: 'array', items: ['null', 'string'] }), {
+  column('tags', 'text[]', optional(array()), {
     value: `CASE i % 3 WHEN 0 THEN NULL WHEN 1 THEN '{}' ELSE ARRAY['null', NULL, E'q"\\n', '1'] END::text[]`,
     wrong: `if(isNull(\`tags\`), '[]', '["null",null,"q\\\\"\\\\\\\\n",1,"2"]')`,
   }),
-  column(
-    'counts',
-    'integer[] NOT NULL',
-    { type: 'array', items: ['null', 'int'] },
-    {
-      value: `CASE i % 2 WHEN 0 THEN '{}' ELSE ARRAY[i, NULL, -i] END::integer[]`,
-      wrong: 'arrayPushBack(`counts`, NULL)',
-    },
-  ),
+  column('counts', 'integer[] NOT NULL', array('int4'), {
+    value: `CASE i % 2 WHEN 0 THEN '{}' ELSE ARRAY[i, NULL, -i] END::integer[]`,
+    wrong: 'arrayPushBack(`counts`, NULL)',
+  }),
 ];
 
 function column(

@@ -8,7 +8,7 @@ import { prepareSession, SourceRows } from './source-rows.ts';
 import type { Suspects } from './suspects.ts';
 import { suspectsByHash } from './suspects-by-hash.ts';
 import { suspectsByRange } from './suspects-by-range.ts';
-import { readShape, type SourceTable, type TableShape } from './table-shape.ts';
+import { readShape, type ShapeRules, type SourceTable, type TableShape } from './table-shape.ts';
 import { WarehouseRows } from './warehouse-rows.ts';
 
 /** What the two sides of a table hold. */
@@ -43,8 +43,7 @@ export function agrees(comparison: TableComparison): boolean {
 
 /** How to compare. */
 export interface VerifyOptions {
-  /** Whether the warehouse has other values of a column on purpose, or none. */
-  readonly isMasked?: (column: string) => boolean;
+  readonly rules?: ShapeRules;
   /** Lets writes go on meanwhile; without it the warehouse is taken as it is. */
   readonly catchUp?: CatchUp;
   /** Whether differences carry the values of both sides. */
@@ -66,7 +65,7 @@ export async function verifyTable(
   options: VerifyOptions,
 ): Promise<TableComparison> {
   await prepareSession(source);
-  let shape = await readShape(table, source, warehouse, options.isMasked);
+  let shape = await readShape(table, source, warehouse, options.rules);
   if ('problem' in shape) {
     const sourceRows = await countRows(source, table);
     const nothing = nothingCompared(table, sourceRows);
@@ -78,7 +77,7 @@ export async function verifyTable(
     // A table or column that is new may be on its way.
     const { problem, inWarehouse } = shape;
     if (options.catchUp !== undefined && (await inTime(options.catchUp))) {
-      shape = await readShape(table, source, warehouse, options.isMasked);
+      shape = await readShape(table, source, warehouse, options.rules);
     }
     if ('problem' in shape) return { ...nothing, missing: inWarehouse ? 0 : sourceRows, problem };
   }
