@@ -54,6 +54,15 @@ export function packVersion(version: ChangeVersion): bigint {
   );
 }
 
+/** What {@link packVersion} was given. */
+export function unpackVersion(packed: bigint): ChangeVersion {
+  return {
+    epoch: Number(packed >> (LSN_BITS + OFFSET_BITS)) as Epoch,
+    commitLsn: lsn((packed >> OFFSET_BITS) & ((1n << LSN_BITS) - 1n)),
+    offset: offset(packed & (OFFSET_LIMIT - 1n)),
+  };
+}
+
 /**
  * Writes what {@link packVersion} gives, as 16 bytes, the lowest first.
  *

@@ -1,9 +1,14 @@
 import { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { failpoint } from '#runtime/failpoint.ts';
-import { parseDecimalLsn } from '../change/lsn.ts';
+import { parseDecimalLsn, type Lsn } from '../change/lsn.ts';
 import { parseOffset } from '../change/offset.ts';
-import { COMMIT_LSN_OF_VERSION, firstVersion, packVersion } from '../change/version.ts';
+import {
+  COMMIT_LSN_OF_VERSION,
+  firstVersion,
+  packVersion,
+  unpackVersion,
+} from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import {
   COPY_COLUMNS,
@@ -15,7 +20,7 @@ import {
 } from '../transform/table-plan.ts';
 import { sinkError } from './clickhouse-error.ts';
 import { quoteName, quoteText } from './identifier.ts';
-import type { Sink, StoredPosition } from './sink.ts';
+import type { AskedRow, Sink, StoredPosition } from './sink.ts';
 import { isKeyless, sumRows } from './keyless-ddl.ts';
 import { recordSchemaChange } from './schema-history.ts';
 import { storedColumns } from './stored-columns.ts';
@@ -37,6 +42,13 @@ const INSERT_SETTINGS = {
   // Versions of one row in one insert are told apart by merges, which come anyway.
   optimize_on_insert: 0,
   async_insert: 0,
+} as const;
+
+/** How cells are to be written, so that they can be sent again. */
+const CELLS_AS_SENT = {
+  output_format_json_quote_64bit_integers: 1,
+  output_format_json_quote_decimals: 1,
+  output_format_json_quote_denormals: 1,
 } as const;
 
 /** Stores rows in ClickHouse. */
@@ -163,10 +175,8 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
             WHERE _op NOT IN ('delete', 'truncate')`,
           format: 'JSONCompactEachRow',
           clickhouse_settings: {
+            ...CELLS_AS_SENT,
             max_query_size: String(list.length * 2 + MAX_QUERY_SIZE_WITHOUT_KEYS),
-            output_format_json_quote_64bit_integers: 1,
-            output_format_json_quote_decimals: 1,
-            output_format_json_quote_denormals: 1,
           },
         });
         return result.json<[row: number, ...values: Cell[]]>();
@@ -175,6 +185,33 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
         found.map(([row, ...values]) => [
           row,
           new Map(indexes.map((index, position) => [index, values[position] ?? null])),
+        ]),
+      );
+    },
+
+    async deletesAt(plan, lsns) {
+      const keys = plan.columns.flatMap(({ isKey, stored }, index) =>
+        isKey ? [{ index, name: quoteName(stored) }] : [],
+      );
+      // All of the log is looked through: an update of a key is rarely torn apart by two batches.
+      const found = await guard(`reading rows of ${plan.source}.${plan.relation}`, async () => {
+        const result = await client.query({
+          query: `SELECT toString(_lsn), toString(_version), ${keys.map(({ name }) => name).join(', ')}
+            FROM ${CHANGES}.${quoteName(storageName(plan))}
+            WHERE _op = 'delete' AND _lsn IN (${lsns.map((lsn) => `toUInt64('${lsn}')`).join(', ')})
+            ORDER BY _version DESC LIMIT 1 BY _lsn`,
+          format: 'JSONCompactEachRow',
+          clickhouse_settings: CELLS_AS_SENT,
+        });
+        return result.json<[lsn: string, version: string, ...key: Cell[]]>();
+      });
+      return new Map<Lsn, AskedRow>(
+        found.map(([lsn, version, ...key]) => [
+          parseDecimalLsn(lsn),
+          {
+            key: new Map(keys.map(({ index }, place) => [index, key[place] ?? null])),
+            version: unpackVersion(BigInt(version)),
+          },
         ]),
       );
     },

@@ -63,6 +63,12 @@ export interface Sink {
   ): Promise<ReadonlyMap<number, ReadonlyMap<number, Cell>>>;
 
   /**
+   * The rows that were deleted by the changes at these positions of the source's log (`_lsn`), as of
+   * their deletes. What is not there is left out.
+   */
+  deletesAt(plan: TablePlan, lsns: readonly Lsn[]): Promise<ReadonlyMap<Lsn, AskedRow>>;
+
+  /**
    * Marks every row of a table that is older than a truncation as deleted by it. A table that is
    * not there has no rows.
    *

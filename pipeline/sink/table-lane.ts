@@ -164,9 +164,7 @@ export class TableLane {
   /** Inserts, and halves the batch where ClickHouse refuses a value, until that record is alone. */
   async #store(layout: Layout, work: readonly RowWork[]): Promise<void> {
     const { sink, onStored } = this.#options;
-    const filled = await this.#withRetry('reading rows back', () =>
-      fillBlock(layout, work, (...args) => sink.lastValues(...args)),
-    );
+    const filled = await this.#withRetry('reading rows back', () => fillBlock(layout, work, sink));
     // Before what comes after them is stored: behind that nobody looks for them.
     for (const { item, error } of filled.refused) await this.#deadLetter(item, error);
     const [only] = filled.work;
