@@ -60,6 +60,8 @@ const RECORDS_PER_TURN = 500;
 /** How often to look whether a resync goes on, and whether somebody began one, in milliseconds. */
 const MARKER_POLL_MS = 100;
 const REGRESSION_POLL_MS = 2_000;
+/** What a resync mends, by an epoch that begins where a partition waits. */
+const BEGINS_ANEW: ReadonlySet<string> = new Set(['VERSION_REGRESSED', 'PARTITIONS_CHANGED']);
 /** How long to wait before a source that does not answer is asked again, in milliseconds. */
 const SOURCE_RETRY_MS = 2_000;
 
@@ -164,7 +166,7 @@ export class TopicPipe {
       if (error instanceof TributaryError && error.code === 'SOURCE_UNAVAILABLE') {
         return { rest: restOf(batch, index), cause: { kind: 'unavailable', error } };
       }
-      if (error instanceof TributaryError && error.code === 'VERSION_REGRESSED') {
+      if (error instanceof TributaryError && BEGINS_ANEW.has(error.code)) {
         return { rest: restOf(batch, index), cause: { kind: 'regression', error } };
       }
       await lane.drain();
@@ -253,12 +255,13 @@ export class TopicPipe {
    * How far the warehouse holds a partition, asked once per assignment.
    *
    * @throws TributaryError `VERSION_REGRESSED` when the topic is shorter than what was stored of
-   * it: it was made anew, and its records would pass for old ones
+   * it: it was made anew, and its records would pass for old ones; `PARTITIONS_CHANGED`
    */
   async #readPartition(plan: TablePlan, batch: RecordBatch): Promise<Partition> {
     const { lane, sink, topic } = this.#options;
     await lane.prepare(plan);
     const base = this.#timeline?.base ?? (0 as Epoch);
+    await this.#checkPartitions(plan, base);
     const positions = await this.#retry('reading how far a table is stored', () =>
       sink.storedPositions(plan, base),
     );
@@ -275,6 +278,25 @@ export class TopicPipe {
     const known = { fence: offset, base, commitLsn };
     this.#partitions.set(batch.partition, known);
     return known;
+  }
+
+  /**
+   * @throws TributaryError `PARTITIONS_CHANGED` when keys are in other partitions than they were: the
+   * changes of a row would no longer be in one order
+   */
+  async #checkPartitions({ source: name, relation }: TablePlan, base: Epoch): Promise<void> {
+    const { ledger, source, topic } = this.#options;
+    await this.#retry('reading how many partitions a topic has', async () => {
+      const known = await ledger.partitions(topic, base);
+      const count = await source.partitionCount(topic);
+      if (known === undefined) await ledger.notePartitions(topic, base, count);
+      else if (known !== count) {
+        throw new TributaryError(
+          'PARTITIONS_CHANGED',
+          `${name}.${relation}: topic ${topic} has ${count} partitions, it had ${known}`,
+        );
+      }
+    });
   }
 
   /** Keeps the batches of a partition until a resync lets it go on, then takes them. */

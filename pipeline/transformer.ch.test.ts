@@ -140,6 +140,7 @@ class Table {
       from?: ReadonlyMap<number, Offset>;
       cuts?: readonly number[];
       until?: number;
+      partitions?: number;
       mostLetters?: number;
     } = {},
   ) {
@@ -665,6 +666,16 @@ test('a row whose key changes keeps what the update left alone, however batches 
       { id: '2', name: 'c', bio: 'C' },
     ]);
   }
+});
+
+test('a table whose topic has got another partition waits: its keys have moved', async () => {
+  const table = new Table();
+  table.change({ op: 'c', after: { id: 1, name: 'before', bio: null } });
+  expect((await table.run({ partitions: 1 })).halted).toBe(false);
+  table.change({ op: 'u', after: { id: 1, name: 'moved', bio: null } }, 1);
+  const from = new Map([[0, offset(1n)]]);
+  expect((await table.run({ from, partitions: 2 })).halted).toBe(true);
+  expect(await table.query('SELECT name FROM {view}')).toEqual([{ name: 'before' }]);
 });
 
 test('a column keeps its published name when it is renamed, and answers to the new one too', async () => {

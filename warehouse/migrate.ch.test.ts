@@ -56,6 +56,7 @@ test('ours make the databases and the tables of the pipeline, and everything is 
     '009_verifications',
     '010_drift_rules',
     '011_erasures',
+    '012_topic_partitions',
     '014_copy_pauses',
   ]);
   expect(await migrate(client, options)).toEqual([]);

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Admin } from 'kafkajs';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLogger } from '#runtime/log.ts';
@@ -28,6 +29,7 @@ let config: string;
 let env: NodeJS.ProcessEnv;
 let up: RunningCli;
 let warehouse: Warehouse;
+let admin: Admin;
 let surplus = 0;
 
 beforeAll(async () => {
@@ -50,7 +52,7 @@ beforeAll(async () => {
   const addresses = localAddresses(loadLocalSettings(here.env));
   warehouse = connectLocalWarehouse(loadLocalSettings(here.env), 'test');
   // Before the connector makes it with one partition.
-  const admin = createKafka({
+  admin = createKafka({
     clientId: 'test',
     brokers: (addresses['KAFKA_BROKERS'] ?? '').split(','),
     log: createLogger('test', 'silent'),
@@ -61,11 +63,11 @@ beforeAll(async () => {
     topics: [{ topic: 'erp.public.items', numPartitions: PARTITIONS, replicationFactor: 1 }],
     waitForLeaders: true,
   });
-  await admin.disconnect();
   await up.says('ready after');
 });
 
 afterAll(async () => {
+  await admin.disconnect();
   up.child.kill('SIGTERM');
   await up.exit();
   await warehouse.close();
@@ -339,4 +341,26 @@ test('a table whose positions went back waits, the others go on, and a resync of
   );
   await verified();
   expect(await query('SELECT id FROM erp.other ORDER BY id')).toEqual([{ id: 1 }, { id: 3 }]);
+});
+
+test('a table whose topic gets partitions waits, says why, and goes on with a resync', async () => {
+  await admin.createPartitions({ topicPartitions: [{ topic: 'erp.public.other', count: 2 }] });
+  let n = 10;
+  await expect
+    .poll(
+      async () => {
+        n += 1;
+        await database.query('INSERT INTO other VALUES ($1, $1)', [n]);
+        const status = command('status');
+        await status.exit();
+        return status.output;
+      },
+      { timeout: 90_000, interval: 1_000 },
+    )
+    .toMatch(/public\.other: .*partitions were added/);
+  const shown = await query<{ id: number }>('SELECT max(id) AS id FROM erp.other');
+  expect(shown[0]?.id).toBeLessThan(n);
+  await resync('erp.other');
+  await database.query('UPDATE other SET n = n + 1');
+  await verified();
 });

@@ -126,7 +126,7 @@ function waitWarnings({ source, waiting }: SourceStatus): string[] {
   if (!('value' in waiting) || waiting.value.length === 0) return [];
   const tables = waiting.value.map((topic) => topic.slice(source.length + 1)).join(', ');
   return [
-    `! ${source}: ${tables}: the newest changes have positions before those of older ones\n  → tributary resync ${source}`,
+    `! ${source}: ${tables}: the newest changes have positions before those of older ones, or partitions were added\n  → tributary resync ${source}`,
   ];
 }
 

@@ -45,6 +45,7 @@ export interface Pause {
   readonly partition: number;
   /** Of a marker the epoch it announces, of a regression the one it broke. */
   readonly epoch: Epoch;
+  /** `regression`: positions went back, or keys changed their partitions. */
   readonly kind: 'marker' | 'regression';
   readonly offset: Offset;
 }
@@ -65,6 +66,9 @@ export interface ResyncLedger {
   abandonIfSilent(resync: Resync): Promise<void>;
   pauses(topic: string): Promise<Pause[]>;
   pause(pause: Pause): Promise<void>;
+  /** How many partitions a topic had when an epoch was first read; undefined before. */
+  partitions(topic: string, base: Epoch): Promise<number | undefined>;
+  notePartitions(topic: string, base: Epoch, partitions: number): Promise<void>;
 }
 
 interface ResyncRow {
@@ -184,6 +188,18 @@ export function createLedger(client: ClickHouseClient): ResyncLedger {
       }));
     },
 
+    async partitions(topic, base) {
+      const [row] = await select<{ partitions: number }>(
+        `SELECT min(partitions) AS partitions FROM ops.topic_partitions
+         WHERE topic = {topic:String} AND epoch = {base:UInt16} HAVING count() > 0`,
+        { topic, base },
+      );
+      return row?.partitions;
+    },
+
+    notePartitions: (topic, epoch, partitions) =>
+      insert('ops.topic_partitions', { topic, epoch, partitions }),
+
     pause: ({ topic, partition, epoch, kind, offset }) =>
       insert('ops.resync_pauses', { topic, partition, epoch, kind, offset: offset.toString() }),
   };
@@ -191,7 +207,7 @@ export function createLedger(client: ClickHouseClient): ResyncLedger {
 }
 
 /**
- * Topics of tables that wait for a resync, because their positions went back.
+ * Topics of tables that wait for a resync, because their positions went back or their keys moved.
  *
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */

@@ -165,6 +165,12 @@ export const ERROR_CODES = {
       'The commit position went back within a partition: the database was restored or failed over, or the connector, its slot or the topic was made anew. The table waits, because its newest rows would lose against older ones.',
     fix: 'Run `tributary resync` for the source: it begins a new epoch and loads the tables anew. The pipeline goes on by itself.',
   },
+  PARTITIONS_CHANGED: {
+    disposition: 'halt',
+    meaning:
+      'Partitions were added to the topic of a table in use. Keys are in other partitions than before, so the changes of one row are in two of them and no longer in one order. The table waits, its view answers as before.',
+    fix: 'Run `tributary resync` for the table: it begins a new epoch and loads the table anew. The pipeline goes on by itself.',
+  },
   RESYNC_FAILED: {
     disposition: 'halt',
     meaning:

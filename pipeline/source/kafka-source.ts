@@ -30,6 +30,8 @@ const PARTITIONS_AT_ONCE = 16;
 /** After this long a killed process is missed and its partitions go to another. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_INTERVAL_MS = 2_000;
+/** After this long, partitions that were added to a topic are noticed. */
+const METADATA_MAX_AGE_MS = 20_000;
 
 /**
  * Reads topics in a consumer group, also ones that appear later.
@@ -48,6 +50,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
     maxBytes: 4 * options.maxBytesPerPartition,
     sessionTimeout: SESSION_TIMEOUT_MS,
     heartbeatInterval: HEARTBEAT_INTERVAL_MS,
+    metadataMaxAge: METADATA_MAX_AGE_MS,
     retry: {
       initialRetryTime: 100,
       maxRetryTime: 2_000,
@@ -270,6 +273,15 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
       if (subscribed.has(topic)) whileRunning(() => consumer.resume([{ topic }]));
       // Resuming a topic resumes all of its partitions.
       pausePartitions(topic);
+    },
+
+    async partitionCount(topic) {
+      try {
+        const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+        return topics[0]?.partitions.length ?? 0;
+      } catch (error) {
+        throw brokerError(error, 'reading how many partitions a topic has');
+      }
     },
 
     async close() {

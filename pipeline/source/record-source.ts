@@ -40,6 +40,12 @@ export interface RecordSource {
   /** Stops delivering records of a topic, or of one partition of it, until {@link resume}. */
   pause(topic: string, partition?: number): void;
   resume(topic: string, partition?: number): void;
+  /**
+   * How many partitions a topic has now.
+   *
+   * @throws TributaryError `BROKER_UNAVAILABLE`
+   */
+  partitionCount(topic: string): Promise<number>;
   /** Commits what was acknowledged, and leaves the group. */
   close(): Promise<void>;
 }

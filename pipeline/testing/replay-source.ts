@@ -2,6 +2,8 @@ import { offset, type Offset } from '../change/offset.ts';
 import type { RecordHeaders } from '../change/record-headers.ts';
 import type { RawRecord, RecordHandler, RecordSource } from '../source/record-source.ts';
 
+const PARTITIONS = 2;
+
 /** A record of a log that lives in the test. */
 export interface LogRecord {
   readonly partition: number;
@@ -20,12 +22,14 @@ export class ReplaySource implements RecordSource {
   readonly committed = new Map<number, Offset>();
   readonly #records: readonly RawRecord[];
   readonly #cuts: readonly number[];
+  readonly #partitionCount: number;
   readonly #paused = new Set<string>();
   #wake: () => void = () => undefined;
 
   /**
    * @param from - first offset to deliver, per partition
    * @param cuts - sizes of the batches, used round and round
+   * @param partitions - how many the topic has, also where none has a record
    * @param until - deliver only this many of the log's first records, although there are more
    */
   constructor(
@@ -35,8 +39,10 @@ export class ReplaySource implements RecordSource {
       from?: ReadonlyMap<number, Offset>;
       cuts?: readonly number[];
       until?: number;
+      partitions?: number;
     } = {},
   ) {
+    this.#partitionCount = options.partitions ?? PARTITIONS;
     this.topic = topic;
     this.#cuts = options.cuts ?? [100];
     const next = new Map<number, bigint>();
@@ -76,6 +82,10 @@ export class ReplaySource implements RecordSource {
         highWatermark: this.#ends.get(first.partition) ?? offset(0n),
       });
     }
+  }
+
+  partitionCount(): Promise<number> {
+    return Promise.resolve(this.#partitionCount);
   }
 
   acknowledge(_topic: string, offsets: ReadonlyMap<number, Offset>): void {
