@@ -144,18 +144,30 @@ function checkIdentity(
   }
   if (key !== undefined || table.identityColumns.length > 0) return checkIdentityIndex(table, key);
   if (table.primaryKey === 'none') return checkKeyless(facts, table);
-  const usable = table.replicaIdentity === 'f' || table.primaryKey === 'immediate';
-  if (table.replicaIdentity === 'n' || table.replicaIdentity === 'i' || !usable) {
-    const deferrable = table.primaryKey === 'deferrable';
+  if (table.primaryKey === 'deferrable') {
     return [
       {
         id: 'replica-identity',
         severity: 'error',
-        what: deferrable
-          ? `the primary key of ${name} is deferrable`
-          : `the replica identity of ${name} is not its primary key`,
+        what: `the primary key of ${name} is deferrable`,
+        why:
+          'Postgres refuses the service updates and deletes of a published table by such a key; and with ' +
+          'REPLICA IDENTITY FULL two rows may have one key for a moment: when keys are shifted, the delete of ' +
+          'the one would take the other from the warehouse.',
+        sql: [],
+        advice:
+          'Make the key anew without DEFERRABLE, or leave the table out: `exclude` in the catalog.',
+      },
+    ];
+  }
+  if (table.replicaIdentity === 'n' || table.replicaIdentity === 'i') {
+    return [
+      {
+        id: 'replica-identity',
+        severity: 'error',
+        what: `the replica identity of ${name} is not its primary key`,
         why: 'Updates and deletes would not say which row they are about, or be refused to the service.',
-        sql: [`ALTER TABLE ${name} REPLICA IDENTITY ${deferrable ? 'FULL' : 'DEFAULT'};`],
+        sql: [`ALTER TABLE ${name} REPLICA IDENTITY DEFAULT;`],
       },
     ];
   }

@@ -48,7 +48,7 @@ export interface KeyColumn extends ComparedColumn {
 /** What is compared of a table, and how. */
 export interface TableShape {
   readonly table: SourceTable;
-  /** Quoted name at the source. */
+  /** What to read from at the source: its quoted name, without the rows of tables that inherit from it. */
   readonly relation: string;
   /** Quoted name of the view. */
   readonly view: string;
@@ -183,7 +183,7 @@ export async function readShape(
   );
   return {
     table,
-    relation: `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.table)}`,
+    relation: await ownRows(source, table),
     view: `${quoteName(table.source)}.${quoteName(view)}`,
     columns: compared,
     key,
@@ -276,6 +276,19 @@ async function viewColumns(
   } catch (error) {
     throw sinkError(error, `reading the columns of ${database}.${table}`);
   }
+}
+
+/** The rows of a table itself: of a partitioned one those of its partitions, which have no others. */
+export async function ownRows(
+  source: pg.Client,
+  { schema, table }: Pick<SourceTable, 'schema' | 'table'>,
+): Promise<string> {
+  const name = `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}`;
+  const { rows } = await source.query<{ partitioned: boolean }>(
+    `SELECT relkind = 'p' AS partitioned FROM pg_class WHERE oid = $1::regclass`,
+    [name],
+  );
+  return rows[0]?.partitioned === true ? name : `ONLY ${name}`;
 }
 
 /** Columns of a table at its source, in its order. */

@@ -1,5 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client';
-import pg from 'pg';
+import type pg from 'pg';
 import { messageCode, TributaryError } from '#runtime/errors.ts';
 import { compareCopies } from './compare-copies.ts';
 import type { RowDifference } from './row-difference.ts';
@@ -8,7 +8,13 @@ import { prepareSession, SourceRows } from './source-rows.ts';
 import type { Suspects } from './suspects.ts';
 import { suspectsByHash } from './suspects-by-hash.ts';
 import { suspectsByRange } from './suspects-by-range.ts';
-import { readShape, type ShapeRules, type SourceTable, type TableShape } from './table-shape.ts';
+import {
+  ownRows,
+  readShape,
+  type ShapeRules,
+  type SourceTable,
+  type TableShape,
+} from './table-shape.ts';
 import { WarehouseRows } from './warehouse-rows.ts';
 
 /** What the two sides of a table hold. */
@@ -178,10 +184,11 @@ function nothingCompared(table: SourceTable, sourceRows: number): TableCompariso
 }
 
 /** Rows of a table, counted no further than need be to say that it holds some. */
-async function countRows(source: pg.Client, { schema, table }: SourceTable): Promise<number> {
+async function countRows(source: pg.Client, table: SourceTable): Promise<number> {
+  const relation = await ownRows(source, table);
   const { rows } = await source.query<{ count: string }>(
     `SELECT count(*)::text AS count FROM (
-       SELECT FROM ${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(table)}
+       SELECT FROM ${relation}
        LIMIT ${MAX_COUNTED}) AS t`,
   );
   return Number(rows[0]?.count ?? 0);

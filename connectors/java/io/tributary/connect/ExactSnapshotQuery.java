@@ -17,6 +17,8 @@ import org.apache.kafka.connect.errors.ConnectException;
 /**
  * Reads the rows of a snapshot with the columns of {@link ExactConverter} as text. Read as what they
  * are, a date would come in Java's calendar, without its era and with ten days of October 1582 moved.
+ *
+ * <p>Of a table that others inherit from it reads its own rows alone, as the stream tells them.
  */
 public final class ExactSnapshotQuery implements SnapshotQuery, BeanRegistryAware {
   static final String NAME = "tributary_exact";
@@ -46,7 +48,13 @@ public final class ExactSnapshotQuery implements SnapshotQuery, BeanRegistryAwar
     return Optional.of(
         columns.stream()
             .map(name -> isText(byName.get(name)) ? name + "::text AS " + name : name)
-            .collect(Collectors.joining(", ", "SELECT ", " FROM " + tableId)));
+            .collect(Collectors.joining(", ", "SELECT ", " FROM " + tableId + " WHERE " + ownRows(tableId))));
+  }
+
+  /** Rows of tables that inherit are theirs and come under their names; those of partitions are the root's. */
+  private static String ownRows(String tableId) {
+    String relation = "'" + tableId.replace("'", "''") + "'::regclass";
+    return "tableoid = " + relation + " OR (SELECT relkind = 'p' FROM pg_class WHERE oid = " + relation + ")";
   }
 
   private Table tableOf(String quotedId) {
