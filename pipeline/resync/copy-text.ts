@@ -1,5 +1,3 @@
-import pg from 'pg';
-import { REDACTED } from '../catalog/mask.ts';
 import { withoutWrappers, type SourceType } from '../verify/canonical-text.ts';
 import type { SourceColumn } from '../verify/table-shape.ts';
 import {
@@ -42,18 +40,6 @@ export function copyText(clickhouseType: string, source: SourceType, value: stri
     },
     'NULL',
   );
-}
-
-/**
- * SQL of Postgres for a column that is masked: of a redacted one what stands in place of its values,
- * of one to be hashed the text of which the stream makes its hash.
- */
-export function maskedText(mask: 'hash' | 'redact', column: SourceColumn): string {
-  const value = pg.escapeIdentifier(column.name);
-  if (mask === 'redact')
-    return `CASE WHEN ${value} IS NOT DISTINCT FROM NULL THEN NULL ELSE '${REDACTED}' END`;
-  const isBool = column.type === 'bool' || (column.type === 'bit' && column.modifier === 1);
-  return scalarText(isBool ? 'Bool' : 'String', column.type, value);
 }
 
 /** @param keptAsText - that the catalog says so (`text_columns`) */

@@ -84,7 +84,8 @@ export async function settleRows(
   return { differences, undecided: open.length };
 }
 
-async function cellsOf(
+/** Looks rows up on one side, some at a time. */
+export async function cellsOf(
   keys: readonly Key[],
   from: SourceRows | WarehouseRows,
   showValues: boolean,

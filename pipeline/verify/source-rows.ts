@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { describeError, messageCode, TributaryError } from '#runtime/errors.ts';
 import {
@@ -7,7 +8,7 @@ import {
 import { postgresHash, postgresRow } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
-import type { TableShape } from './table-shape.ts';
+import { summedColumns, type TableShape } from './table-shape.ts';
 
 /**
  * How the session prints and plans. Whatever the statistics say, rows are read in the order of the
@@ -113,7 +114,14 @@ export class SourceRows {
    */
   async cells(keys: readonly Key[], show: boolean): Promise<ReadonlyMap<string, RowCells>> {
     const { relation, columns, key } = this.#shape;
-    const cells = columns.map(({ postgres }) => (show ? postgres : `md5(${postgres})`));
+    const cells = columns.map(({ postgres, hash }) =>
+      show || hash !== undefined ? postgres : `md5(${postgres})`,
+    );
+    const asWarehouse = (cell: string | null, index: number) => {
+      const hash = columns[index]?.hash;
+      if (hash === undefined || cell === null) return cell;
+      return show ? hash(cell) : createHash('md5').update(hash(cell)).digest('hex');
+    };
     const wanted = key.map((_, index) => `w${index}`);
     const arrays = key.map((_, index) => `$${index + 1}::text[]`);
     const rows = await this.#rows(
@@ -131,7 +139,7 @@ export class SourceRows {
     return new Map(
       rows.map(([revision, ...rest]) => [
         keyId(rest.slice(0, key.length).map(text)),
-        { cells: rest.slice(key.length), revision: text(revision) },
+        { cells: rest.slice(key.length).map(asWarehouse), revision: text(revision) },
       ]),
     );
   }
@@ -187,7 +195,8 @@ export class SourceRows {
 
   /** Selects the hash of each row, and the texts of some columns beside it. */
   #hashed(columnIndexes: readonly number[], where: string): string {
-    const { columns, relation } = this.#shape;
+    const { relation } = this.#shape;
+    const columns = summedColumns(this.#shape);
     const texts = columns.map(({ postgres }, index) => `${postgres} AS c${index}`);
     const names = columns.map((_, index) => `c${index}`);
     const shown = columnIndexes.map((index) => `, c${index}`).join('');

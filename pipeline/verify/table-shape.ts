@@ -8,6 +8,7 @@ import { storedColumns } from '../sink/stored-columns.ts';
 import { CHANGES } from '../sink/table-ddl.ts';
 import { NO_COLUMN_RULES, tableRules, type TableRules } from '../catalog/column-rules.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
+import { maskedText } from './masked-text.ts';
 import { canonicalText, withoutWrappers, type SourceType } from './canonical-text.ts';
 
 /** A table at its source. */
@@ -26,10 +27,20 @@ export interface ComparedColumn {
   readonly postgres: string;
   /** SQL of ClickHouse that gives its canonical text. */
   readonly clickhouse: string;
+  /**
+   * Makes of the source's text what the warehouse has, of a column that is masked by `hash`. The
+   * source is not asked to: its logs would have the key.
+   */
+  readonly hash?: (text: string) => string;
+}
+
+/** Columns that checksums are made of: a hash is known to nobody but the one who compares. */
+export function summedColumns({ columns }: TableShape): readonly ComparedColumn[] {
+  return columns.filter(({ hash }) => hash === undefined);
 }
 
 /** What the catalog says of a table's columns, as far as comparing depends on it. */
-export type ShapeRules = Pick<TableRules, 'maskOf' | 'isText'>;
+export type ShapeRules = Pick<TableRules, 'maskOf' | 'isText' | 'hash'>;
 
 /** A column of the primary key. */
 export interface KeyColumn extends ComparedColumn {
@@ -52,6 +63,7 @@ export interface TableShape {
   readonly relation: string;
   /** Quoted name of the view. */
   readonly view: string;
+  /** Those that are hashed last. */
   readonly columns: readonly ComparedColumn[];
   /** Empty when rows are not told apart. */
   readonly key: readonly KeyColumn[];
@@ -132,7 +144,7 @@ export async function readShape(
   table: SourceTable,
   source: pg.Client,
   warehouse: ClickHouseClient,
-  { maskOf, isText }: ShapeRules = tableRules(NO_COLUMN_RULES, table),
+  { maskOf, isText, hash }: ShapeRules = tableRules(NO_COLUMN_RULES, table),
 ): Promise<TableShape | Incomparable> {
   const view = relationName(table.schema, table.table);
   const types = new Map(
@@ -141,9 +153,8 @@ export async function readShape(
   const known = await knownColumns(warehouse, table);
   const published = new Map(known.map((column) => [column.name, column.published]));
   const all = await sourceColumns(source, table);
-  const masked = all.filter(
-    ({ name }) => (maskOf(name) ?? maskOf(published.get(name) ?? name)) !== undefined,
-  );
+  const maskOfColumn = (name: string) => maskOf(name) ?? maskOf(published.get(name) ?? name);
+  const masked = all.filter(({ name }) => maskOfColumn(name) !== undefined);
   const columns = all
     .filter((column) => !masked.includes(column))
     .map((column) => ({ ...column, published: published.get(column.name) ?? column.name }))
@@ -163,12 +174,26 @@ export async function readShape(
     return problem('the table has no primary key, and the warehouse tells its rows apart by one');
   }
   const compared: ComparedColumn[] = [];
-  const notCompared = masked.map(({ name }) => `${name} (masked)`);
+  const notCompared: string[] = [];
   for (const column of columns) {
     const texts = comparedColumn(column, types.get(column.published) ?? '', isText(column.name));
     if (texts === undefined) notCompared.push(`${column.name} (${column.castTo})`);
     else compared.push(texts);
   }
+  for (const column of masked) {
+    const name = published.get(column.name) ?? column.name;
+    const mask = maskOfColumn(column.name);
+    // Dropped, or not there since its line was made; or of rows that nothing looks up.
+    const isUnknown = mask === 'hash' && copies !== undefined;
+    if (mask === undefined || mask === 'drop' || types.get(name) === undefined || isUnknown) {
+      notCompared.push(`${column.name} (masked)`);
+      continue;
+    }
+    const texts = { postgres: maskedText(mask, column), clickhouse: quoteName(name) };
+    const isHashed = mask === 'hash';
+    compared.push({ name: column.name, published: name, ...texts, ...(isHashed ? { hash } : {}) });
+  }
+  compared.sort((a, b) => Number(a.hash !== undefined) - Number(b.hash !== undefined));
   const key: KeyColumn[] = [];
   for (const column of keyColumns) {
     const texts = compared.find(({ name }) => name === column.name);

@@ -18,7 +18,9 @@ import type { KeyRange } from './key-range.ts';
 import { prepareSession, SourceRows } from './source-rows.ts';
 import type { CatchUp } from './settle-rows.ts';
 import { readShape } from './table-shape.ts';
+import { keyedHash } from '../catalog/mask.ts';
 import { ARRAY_SCHEMA } from '../transform/array-type.ts';
+import { storageName } from '../transform/table-plan.ts';
 import { verifyTable, type TableComparison } from './verify-table.ts';
 
 const ROWS = 3_000;
@@ -306,6 +308,49 @@ describe.each(KEYS)('keys: $kind', (key) => {
     );
   }, 120_000);
 });
+
+test('hashed and redacted columns are compared as the warehouse has them', async () => {
+  const key = KEYS[3];
+  if (key === undefined) throw new Error('no such key');
+  const table = await filledTable(key);
+  await table.restore(1);
+  const hash = keyedHash(new Secret('a key of sixteen letters or more'));
+  const masks = new Map([
+    ['label', 'hash'],
+    ['title', 'redact'],
+  ] as const);
+  const rules = {
+    maskOf: (column: string) => masks.get(column as 'label'),
+    isText: () => false,
+    hash,
+  };
+  const { rows } = await service.query<{ id: string; label: string | null }>(
+    `SELECT id, label FROM "${table.plan.table}"`,
+  );
+  const storage = `current.${quoteName(storageName(table.plan))}`;
+  const hashes = rows.map(({ label }) => (label === null ? 'NULL' : quoteText(hash(label))));
+  const ids = rows.map(({ id }) => quoteText(id));
+  await warehouse.command({
+    query: `INSERT INTO ${storage} SELECT * REPLACE (
+        transform(id, [${ids.join(', ')}], [${hashes.join(', ')}], CAST(NULL, 'Nullable(String)')) AS label,
+        if(isNull(title), NULL, '***') AS title, toUInt128(2) AS _version)
+      FROM (SELECT * FROM ${storage} FINAL)`,
+    clickhouse_settings: { max_query_size: '10000000' },
+  });
+  const found = () =>
+    verifyTable({ source: 'shop', schema: 'public', table: table.plan.table }, capture, warehouse, {
+      rules,
+      catchUp: async () => undefined,
+      signal: never,
+    });
+  expect(await found()).toMatchObject({ sourceRows: ROWS, differences: [], notCompared: [] });
+  const one = rows.find(({ label }) => label !== null)?.id ?? '';
+  const where = `id = ${quoteText(one)}`;
+  await table.damage({ label: quoteText(hash('another')), title: "'told'" }, where, 3);
+  expect((await found()).differences).toMatchObject([
+    { kind: 'different', key: { id: one }, columns: [{ name: 'title' }, { name: 'label' }] },
+  ]);
+}, 120_000);
 
 test.each([KEYS[0], KEYS[3]])(
   'rows that are written meanwhile and reach the warehouse late are not reported, wrong ones among them are ($kind)',

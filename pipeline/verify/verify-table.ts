@@ -5,7 +5,9 @@ import { compareCopies } from './compare-copies.ts';
 import type { RowDifference } from './row-difference.ts';
 import { settleRows, type CatchUp } from './settle-rows.ts';
 import { prepareSession, SourceRows } from './source-rows.ts';
-import type { Suspects } from './suspects.ts';
+import { keyId } from './key-range.ts';
+import { suspectsByCells } from './suspects-by-cells.ts';
+import { MAX_SUSPECTS, type Suspects } from './suspects.ts';
 import { suspectsByHash } from './suspects-by-hash.ts';
 import { suspectsByRange } from './suspects-by-range.ts';
 import {
@@ -158,14 +160,19 @@ async function inTime(catchUp: CatchUp): Promise<boolean> {
   }
 }
 
-function findSuspects(
+async function findSuspects(
   parts: { shape: TableShape; source: SourceRows; warehouse: WarehouseRows },
   signal: AbortSignal,
 ): Promise<Suspects> {
   const { shape, source, warehouse } = parts;
-  return shape.order === 'shared'
-    ? suspectsByRange(source, warehouse, { scansView: shape.scansView, signal })
-    : suspectsByHash(source, warehouse, { signal });
+  const found =
+    shape.order === 'shared'
+      ? await suspectsByRange(source, warehouse, { scansView: shape.scansView, signal })
+      : await suspectsByHash(source, warehouse, { signal });
+  if (found.cut || shape.columns.every(({ hash }) => hash === undefined)) return found;
+  const more = await suspectsByCells(source, warehouse, { signal });
+  const keys = [...new Map([...found.keys, ...more].map((key) => [keyId(key), key])).values()];
+  return { ...found, keys: keys.slice(0, MAX_SUSPECTS), cut: keys.length > MAX_SUSPECTS };
 }
 
 function nothingCompared(table: SourceTable, sourceRows: number): TableComparison {

@@ -8,7 +8,7 @@ import { clickhouseHash, clickhouseRow } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
 import type { HashPart } from './source-rows.ts';
-import type { TableShape } from './table-shape.ts';
+import { summedColumns, type TableShape } from './table-shape.ts';
 
 /** Floats in the JSON text of arrays are read to the last bit. */
 const EXACT = { precise_float_parsing: 1 } as const;
@@ -206,11 +206,11 @@ export class WarehouseRows {
 
   /** Expressions of the columns' texts, as `__c0`, … */
   #texts(): string[] {
-    return this.#shape.columns.map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
+    return summedColumns(this.#shape).map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
   }
 
   #rowHash(): string {
-    return clickhouseHash(clickhouseRow(this.#shape.columns.map((_, index) => `__c${index}`)));
+    return clickhouseHash(clickhouseRow(summedColumns(this.#shape).map((_, index) => `__c${index}`)));
   }
 
   #within({ after, upTo }: KeyRange): string {
