@@ -20,8 +20,10 @@ import { offset, type Offset } from './change/offset.ts';
 import { REPLAY_HEADER } from './change/replay.ts';
 import type { Epoch } from './change/version.ts';
 import { createPipelineMetrics } from './metrics.ts';
+import { cleanMasked } from './resync/clean-masked.ts';
 import { createLedger } from './resync/ledger.ts';
 import { StagedCopy } from './resync/staged-copy.ts';
+import { storedColumns } from './sink/stored-columns.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
 import type { DeadLetter } from './sink/dead-letter.ts';
@@ -676,6 +678,42 @@ test('a table whose topic has got another partition waits: its keys have moved',
   const from = new Map([[0, offset(1n)]]);
   expect((await table.run({ from, partitions: 2 })).halted).toBe(true);
   expect(await table.query('SELECT name FROM {view}')).toEqual([{ name: 'before' }]);
+});
+
+test('what a column held before it was masked is taken out of every version of its rows', async () => {
+  const table = new Table([
+    ...COLUMNS,
+    { name: 'secret', type: 'string' },
+    { name: 'age', type: ['null', 'int'] },
+  ]);
+  const row = (id: number, bio: string | null) => ({
+    id,
+    name: `n${id}`,
+    bio,
+    secret: 's',
+    age: 7,
+  });
+  const hashed = 'ab'.repeat(32);
+  table.change({ op: 'c', after: row(1, 'clear') });
+  table.change({ op: 'u', after: row(1, hashed) });
+  table.change({ op: 'c', after: row(2, null) });
+  table.change({ op: 'd', before: row(2, null) });
+  await table.run();
+  const masks = { name: 'redact', bio: 'hash', secret: 'drop', age: 'drop' } as const;
+  const storage = `shop__${table.name}`;
+  const columns = await storedColumns(client, storage);
+  await cleanMasked(client, storage, columns, (name) => masks[name as keyof typeof masks]);
+  expect(
+    await table.query('SELECT _op, name, bio, secret, age FROM {log} ORDER BY _version'),
+  ).toEqual([
+    { _op: 'insert', name: '***', bio: null, secret: null, age: null },
+    { _op: 'update', name: '***', bio: hashed, secret: null, age: null },
+    { _op: 'insert', name: '***', bio: null, secret: null, age: null },
+    { _op: 'delete', name: null, bio: null, secret: null, age: null },
+  ]);
+  expect(await table.query('SELECT name, bio, secret, age FROM {view}')).toEqual([
+    { name: '***', bio: hashed, secret: '', age: null },
+  ]);
 });
 
 test('a column keeps its published name when it is renamed, and answers to the new one too', async () => {

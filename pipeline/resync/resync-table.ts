@@ -4,6 +4,7 @@ import pg from 'pg';
 import { TributaryError } from '#runtime/errors.ts';
 import type { Source } from '../catalog/catalog.ts';
 import { tableRules } from '../catalog/column-rules.ts';
+import type { Mask } from '../catalog/mask.ts';
 import type { Offset } from '../change/offset.ts';
 import { isUnseen, parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
 import { FIRST_EPOCH, type Epoch } from '../change/version.ts';
@@ -16,6 +17,7 @@ import { sinkError } from '../sink/clickhouse-error.ts';
 import { relationName, storageName, storedNames } from '../transform/table-plan.ts';
 import { maskedText } from '../verify/masked-text.ts';
 import { sourceColumns } from '../verify/table-shape.ts';
+import { cleanMasked } from './clean-masked.ts';
 import { createPace } from './copy-pace.ts';
 import { watchPauses } from './copy-pauses.ts';
 import { copyShares } from './copy-shares.ts';
@@ -181,6 +183,7 @@ async function resyncOnce(
       await ledger.write({ ...resync, state: 'failed' });
       return undefined;
     }
+    await cleanMasked(parts.warehouse, plan.storage, plan.stored, plan.maskOf);
     await ledger.write({
       ...resync,
       state: 'done',
@@ -212,6 +215,8 @@ interface CopyPlan {
   /** Stored names of the columns that are copied, and the SQL that prints each. */
   readonly copied: readonly string[];
   readonly texts: readonly string[];
+  /** By stored name; also of columns that are no longer copied. */
+  readonly maskOf: (column: string) => Mask | undefined;
   /** Hashes what is to be hashed in a piece of tab-separated values. */
   readonly mask: (piece: Buffer) => Buffer;
 }
@@ -232,11 +237,13 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
   const known = await knownColumns(parts.warehouse, { source: source.name, schema, table });
   const published = new Map(known.map((column) => [column.name, column.published]));
   const storedOf = storedNames(columns.map(({ name }) => published.get(name) ?? name));
+  const maskByStored = new Map<string, Mask>();
   const copied = columns.flatMap((column) => {
     const name = storedOf.get(published.get(column.name) ?? column.name) ?? column.name;
     const type = types.get(name);
     const mask =
       rules.maskOf(column.name) ?? rules.maskOf(published.get(column.name) ?? column.name);
+    if (mask !== undefined) maskByStored.set(name, mask);
     // A column that no change has told of yet comes with the next one.
     if (type === undefined || mask === 'drop') return [];
     const value = pg.escapeIdentifier(column.name);
@@ -261,6 +268,7 @@ async function planCopy(target: ResyncTarget, parts: ResyncParts): Promise<CopyP
     stored,
     copied: copied.map(({ name }) => name),
     texts: copied.map(({ text }) => text),
+    maskOf: (name) => maskByStored.get(name),
     mask: copied.some(({ isHashed }) => isHashed)
       ? (piece) =>
           hashFields(

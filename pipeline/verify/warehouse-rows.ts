@@ -206,11 +206,15 @@ export class WarehouseRows {
 
   /** Expressions of the columns' texts, as `__c0`, … */
   #texts(): string[] {
-    return summedColumns(this.#shape).map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
+    return summedColumns(this.#shape).map(
+      ({ clickhouse }, index) => `${clickhouse} AS __c${index}`,
+    );
   }
 
   #rowHash(): string {
-    return clickhouseHash(clickhouseRow(summedColumns(this.#shape).map((_, index) => `__c${index}`)));
+    return clickhouseHash(
+      clickhouseRow(summedColumns(this.#shape).map((_, index) => `__c${index}`)),
+    );
   }
 
   #within({ after, upTo }: KeyRange): string {
