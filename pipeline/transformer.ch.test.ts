@@ -23,7 +23,6 @@ import { createPipelineMetrics } from './metrics.ts';
 import { cleanMasked } from './resync/clean-masked.ts';
 import { createLedger } from './resync/ledger.ts';
 import { StagedCopy } from './resync/staged-copy.ts';
-import { storedColumns } from './sink/stored-columns.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
 import type { DeadLetter } from './sink/dead-letter.ts';
