@@ -14,6 +14,7 @@ import { offset } from '../change/offset.ts';
 import type { ColumnValue } from '../change/row-image.ts';
 import { packVersion, writeVersion, type Epoch } from '../change/version.ts';
 import { envelopeSchema } from '../testing/sample-envelope.ts';
+import { ARRAY_SCHEMA } from './array-type.ts';
 import type { Cell } from './column-type.ts';
 import { ownCells } from './own-columns.ts';
 import { RowBlock } from './row-block.ts';
@@ -53,6 +54,13 @@ async function run(query: string, body?: Buffer): Promise<string> {
 }
 
 const semantic = (type: string, name: string): AvroSchema => ({ type, 'connect.name': name });
+const array = (element?: string): AvroSchema => ({
+  type: 'string',
+  'connect.name': ARRAY_SCHEMA,
+  'connect.parameters': element === undefined ? {} : { element },
+});
+const printedElement = (element: string | null) =>
+  element === null ? 'NULL' : `"${element.replace(/["\\]/g, String.raw`\$&`)}"`;
 const numeric = (precision: number, scale: number): AvroSchema => ({
   type: 'string',
   'connect.parameters': {
@@ -147,18 +155,26 @@ const TYPES: readonly { name: string; type: AvroSchema; values: fc.Arbitrary<unk
   { name: 'free', type: numeric(0, 0), values: decimal(90, 20) },
   {
     name: 'longs',
-    type: { type: 'array', items: 'long' },
-    values: fc.array(long, { maxLength: 4 }),
+    type: array('int8'),
+    values: fc.array(long, { maxLength: 4 }).map((items) => `{${items.join(',')}}`),
   },
   {
     name: 'texts',
-    type: { type: 'array', items: ['null', 'string'] },
-    values: fc.array(fc.option(text), { maxLength: 4 }),
+    type: array(),
+    values: fc
+      .array(fc.option(text), { maxLength: 4 })
+      .map((items) => `{${items.map(printedElement).join(',')}}`),
   },
   {
     name: 'days',
-    type: { type: 'array', items: ['null', semantic('int', 'io.debezium.time.Date')] },
-    values: fc.array(fc.option(fc.integer({ min: -20_000, max: 100_000 })), { maxLength: 4 }),
+    type: array('date'),
+    values: fc.constantFrom(
+      '{}',
+      '{NULL}',
+      '{1900-01-01,2299-12-31}',
+      '{2300-01-01}',
+      '{infinity}',
+    ),
   },
 ];
 const fields = TYPES.flatMap(({ name, type }) => [
