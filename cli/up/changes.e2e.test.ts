@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
@@ -69,6 +70,9 @@ const LIFE = `
   ALTER TABLE pieces.readings_1 REPLICA IDENTITY FULL;
   ALTER TABLE pieces.readings_2 REPLICA IDENTITY FULL;
   INSERT INTO life.readings VALUES ('2026-01-05', 1), ('2026-01-05', 1), ('2026-03-05', 'NaN');
+  CREATE TABLE life.race (id int PRIMARY KEY, v int, body text);
+  ALTER TABLE life.race ALTER body SET STORAGE EXTERNAL;
+  INSERT INTO life.race SELECT i, 0, repeat(i::text, 3000) FROM generate_series(1, 12) i;
   CREATE TABLE life.base (id int PRIMARY KEY, v text);
   CREATE TABLE life.heir (more int, PRIMARY KEY (id)) INHERITS (life.base);
   INSERT INTO life.base VALUES (1, 'own');
@@ -96,13 +100,14 @@ let stack: Stack;
 let catalog: Catalog;
 let warehouse: Warehouse;
 let client: pg.Client;
+let adminUrl: string;
 
 beforeAll(async () => {
   await new RunRecords(statePath(settings, 'run')).clearLeftovers();
   rmSync(stateDir, { recursive: true, force: true });
   mkdirSync(stateDir, { recursive: true });
   server = await startPostgres({ walLevel: 'logical', dedicated: true });
-  const { adminUrl } = await server.createDatabase('any');
+  ({ adminUrl } = await server.createDatabase('any'));
   client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   await client.query(LIFE);
@@ -274,7 +279,7 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
   await stack.process('transformer').healthy();
   const comparisons = await waitUntilEqual(catalog, warehouse, 120_000, never);
   expect(comparisons.every(agrees), describeComparisons(comparisons)).toBe(true);
-  expect(comparisons).toHaveLength(18);
+  expect(comparisons).toHaveLength(19);
   for (const [table, group] of [
     ['loose', 'word'],
     ['readings', 'day'],
@@ -328,4 +333,79 @@ test('whatever is done to rows, the warehouse holds what the table holds, and hi
     { id: 3, bodies: ['NULL'] },
     { id: 4, bodies: ['0'] },
   ]);
+});
+
+/** What a session does next; statements that another one's lock holds up undo its transaction. */
+const RACE_STEPS = fc.array(
+  fc.record({
+    session: fc.nat(4),
+    id: fc.integer({ min: 1, max: 12 }),
+    other: fc.integer({ min: 1, max: 12 }),
+    kind: fc.constantFrom(
+      ...['touch', 'touch', 'touch', 'write', 'move', 'swap', 'delete', 'insert'],
+      ...['savepoint', 'undo', 'commit', 'commit', 'rollback'],
+    ),
+  }),
+  { minLength: 600, maxLength: 600 },
+);
+
+test('sessions that interleave leave what was committed last, across restarts of Connect', async () => {
+  const sessions = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const session = new pg.Client({ connectionString: adminUrl });
+      await session.connect();
+      await session.query("SET lock_timeout = '20ms'");
+      return session;
+    }),
+  );
+  const seed = Number(process.env['RACE_SEED'] ?? 1);
+  const steps = fc.sample(RACE_STEPS, { seed, numRuns: 1 }).flat();
+  const open = new Set<pg.Client>();
+  for (const [n, { session: place, id, other, kind }] of steps.entries()) {
+    if (n === 200) await stack.process('connect').kill();
+    if (n === 400) {
+      await stack.process('connect').healthy();
+      await stack.process('transformer').kill();
+    }
+    const session = sessions[place] ?? client;
+    const statements = {
+      touch: [`UPDATE life.race SET v = ${n} WHERE id = ${id}`],
+      write: [`UPDATE life.race SET v = ${n}, body = repeat('${n}.', 2000) WHERE id = ${id}`],
+      move: [`UPDATE life.race SET id = ${other} WHERE id = ${id}`],
+      swap: [
+        `UPDATE life.race SET id = -1 - ${place} WHERE id = ${id}`,
+        `UPDATE life.race SET id = ${id} WHERE id = ${other}`,
+        `UPDATE life.race SET id = ${other}, v = ${n} WHERE id = -1 - ${place}`,
+      ],
+      delete: [`DELETE FROM life.race WHERE id = ${id}`],
+      insert: [`INSERT INTO life.race VALUES (${id}, ${n}, repeat('${n}-', 2000))`],
+      savepoint: ['SAVEPOINT s'],
+      undo: ['ROLLBACK TO s'],
+      commit: ['COMMIT'],
+      rollback: ['ROLLBACK'],
+    }[kind];
+    try {
+      if (!open.has(session)) await session.query('BEGIN');
+      open.add(session);
+      for (const statement of statements ?? []) await session.query(statement);
+    } catch {
+      // Locked, or such a key is there: what a service would do.
+      await session.query('ROLLBACK');
+      open.delete(session);
+    }
+    if (kind === 'commit' || kind === 'rollback') open.delete(session);
+  }
+  for (const session of sessions) {
+    await session.query('COMMIT');
+    await session.end();
+  }
+  await stack.process('transformer').healthy();
+  const { rows } = await client.query<{ n: number }>('SELECT count(*)::int AS n FROM life.race');
+  const comparisons = await waitUntilEqual(catalog, warehouse, 120_000, never);
+  expect(comparisons.every(agrees), describeComparisons(comparisons)).toBe(true);
+  expect(comparisons.find(({ table }) => table === 'race')).toMatchObject({
+    sourceRows: rows[0]?.n,
+    notCompared: [],
+  });
+  expect(await rowsOf("SELECT reason FROM ops.dead_letters WHERE topic LIKE '%race'")).toEqual([]);
 });

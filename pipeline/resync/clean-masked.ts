@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { REDACTED, type Mask } from '../catalog/mask.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
+import { isKeyless } from '../sink/keyless-ddl.ts';
 import { CHANGES, CURRENT, type StoredColumn } from '../sink/table-ddl.ts';
 
 /**
@@ -19,6 +20,8 @@ export async function cleanMasked(
   columns: readonly StoredColumn[],
   maskOf: (column: string) => Mask | undefined,
 ): Promise<void> {
+  // Rows without a key are counted by what they hold: to rewrite them would be to make others of them.
+  if (isKeyless(columns)) return;
   for (const { name, isKey } of columns) {
     const mask = maskOf(name);
     // A column of the key cannot be rewritten; it is masked from its first row on, or not at all.
