@@ -7,8 +7,7 @@
  * Plain Node without dependencies: node_modules may not be there yet.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { ensureInstalled } from './bootstrap/install.mjs';
 
 const RESULTS = '.tributary/test-results';
@@ -27,24 +26,6 @@ function run(args) {
     const child = spawn(process.execPath, args, { stdio: 'inherit' });
     child.on('close', (code) => resolve(code ?? 1));
   });
-}
-
-/**
- * Files of a project that run one after the other, by lane; lanes run side by side. Vitest sees to it
- * itself where files start little. Beside a whole shop under traffic two cores have room for one
- * smaller system, and not for another shop.
- */
-function lanesOf(project) {
-  if (project !== 'e2e') return [{ name: project, args: [] }];
-  const files = readdirSync('.', { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !/^(?:\.|node_modules$)/.test(entry.name))
-    .flatMap(({ name }) => readdirSync(name, { recursive: true }).map((file) => join(name, file)))
-    .filter((file) => file.endsWith('.e2e.test.ts'));
-  const isShop = (file) => readFileSync(file, 'utf8').includes('shop-stack.ts');
-  return [
-    { name: 'e2e', args: ['--no-file-parallelism', ...files.filter((file) => !isShop(file))] },
-    { name: 'e2e-shop', args: ['--no-file-parallelism', ...files.filter(isShop)] },
-  ];
 }
 
 /** Passed and failed tests of a Vitest JSON report. A project that ran nothing has failed. */
@@ -100,28 +81,23 @@ if (chosen.length === 0) {
   }
 }
 for (const project of chosen.length === 0 ? PROJECTS : chosen) {
-  const lanes = await Promise.all(
-    lanesOf(project).map(async ({ name, args }) => {
-      const report = `${RESULTS}/${name}.json`;
-      const code = await run([
-        'node_modules/vitest/vitest.mjs',
-        'run',
-        `--project=${project}`,
-        '--reporter=default',
-        '--reporter=json',
-        `--outputFile.json=${report}`,
-        ...args,
-      ]);
-      return { name, code, report };
-    }),
-  );
-  for (const { name, code, report } of lanes) {
-    const counts = countTests(report);
-    failures.push(...readFailures(report));
-    // Vitest can fail without a failed test: an unhandled rejection, a worker that died.
-    if (code !== 0 && counts.failed === 0) counts.failed = 1;
-    outcomes.push({ name, ...counts });
-  }
+  const report = `${RESULTS}/${project}.json`;
+  // Two systems side by side on two cores only wait for each other.
+  const alone = project === 'e2e' ? ['--no-file-parallelism'] : [];
+  const code = await run([
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    `--project=${project}`,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    ...alone,
+  ]);
+  const counts = countTests(report);
+  failures.push(...readFailures(report));
+  // Vitest can fail without a failed test: an unhandled rejection, a worker that died.
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  outcomes.push({ name: project, ...counts });
 }
 
 const total = { passed: 0, failed: 0, skipped: 0 };
