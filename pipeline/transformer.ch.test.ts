@@ -714,6 +714,16 @@ test('what a column held before it was masked is taken out of every version of i
   expect(await table.query('SELECT name, bio, secret, age FROM {view}')).toEqual([
     { name: '***', bio: hashed, secret: '', age: null },
   ]);
+  // Nor is it under the NULL that is there now.
+  expect(
+    await table.query(
+      `SELECT assumeNotNull(bio) AS bio, assumeNotNull(secret) AS secret, toString(assumeNotNull(age)) AS age
+       FROM {log} WHERE _op = 'insert' AND name = '***' ORDER BY _version`,
+    ),
+  ).toEqual([
+    { bio: '', secret: '', age: '0' },
+    { bio: '', secret: '', age: '0' },
+  ]);
 });
 
 test('a column keeps its published name when it is renamed, and answers to the new one too', async () => {

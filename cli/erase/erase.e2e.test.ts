@@ -142,18 +142,20 @@ async function tracesAtServices(): Promise<string[]> {
   return found;
 }
 
-/** Places in the warehouse that hold a trace. */
+/** Places in the warehouse that hold a trace, also under a NULL. */
 async function tracesInWarehouse(): Promise<string[]> {
-  const tables = await warehouseRows<{ name: string; text: string }>(
-    `SELECT concat(database, '.', name) AS name, '' AS text FROM system.tables
-     WHERE database NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA') AND engine LIKE '%MergeTree'`,
+  const tables = await warehouseRows<{ name: string; columns: string[] }>(
+    `SELECT concat(t.database, '.', t.name) AS name, groupArray(c.name) AS columns
+     FROM system.tables AS t JOIN system.columns AS c ON c.database = t.database AND c.table = t.name
+     WHERE t.database NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA') AND t.engine LIKE '%MergeTree'
+     GROUP BY name`,
   );
   const found: string[] = [];
-  for (const { name } of tables) {
+  for (const { name, columns } of tables) {
     const row =
       name === 'ops.dead_letters'
         ? 'concat(base64Decode(key_bytes), base64Decode(value_bytes), toString(headers), reason)'
-        : 'toString(tuple(*))';
+        : `toString(tuple(${columns.map((column) => `assumeNotNull(\`${column}\`)`).join(', ')}))`;
     const [hit] = await warehouseRows<{ n: number }>(
       `SELECT count() AS n FROM ${name} WHERE multiSearchAny(${row}, [${TRACES.map((trace) => `'${trace}'`).join(', ')}])`,
     );

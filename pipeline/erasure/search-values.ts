@@ -48,7 +48,8 @@ export async function searchValues(
   const found: Found[] = [];
   for (const [table, { from, names }] of byTable) {
     const counts = names.map((name, index) => {
-      const text = `ifNull(toString(${quoteName(name)}), '')`;
+      // What is under a NULL, too: a mutation leaves it there.
+      const text = `toString(assumeNotNull(${quoteName(name)}))`;
       const searched = BASE64.test(`${table}.${name}`) ? `tryBase64Decode(${text})` : text;
       return `countIf(${containsAny(searched, values)}) AS c${index}`;
     });

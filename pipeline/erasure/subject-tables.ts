@@ -2,6 +2,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { TributaryError } from '#runtime/errors.ts';
 import type { SubjectData } from '../catalog/erase-rule.ts';
 import { findSide, tableText } from '../drift/warehouse-side.ts';
+import { blankSteps } from '../sink/blank-columns.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
 
@@ -108,15 +109,16 @@ export async function blankSubjectRows(
   { current, changes }: SubjectTable,
 ): Promise<void> {
   for (const { name, personal, isOfSubject } of [changes, current]) {
-    const blank = personal.map((column) => `${column.name} = ${blankOf(column)}`);
-    if (blank.length === 0) continue;
-    try {
-      await client.command({
-        query: `ALTER TABLE ${name} UPDATE ${blank.join(', ')} WHERE ${isOfSubject}`,
-        clickhouse_settings: { mutations_sync: '2', wait_end_of_query: 1 },
-      });
-    } catch (error) {
-      throw sinkError(error, `erasing in ${name}`);
+    if (personal.length === 0) continue;
+    for (const step of blankSteps(personal.map((column) => column.name))) {
+      try {
+        await client.command({
+          query: `ALTER TABLE ${name} UPDATE ${step} WHERE ${isOfSubject}`,
+          clickhouse_settings: { mutations_sync: '2', wait_end_of_query: 1 },
+        });
+      } catch (error) {
+        throw sinkError(error, `erasing in ${name}`);
+      }
     }
   }
   await touchRows(client, current);

@@ -1,5 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import { REDACTED, type Mask } from '../catalog/mask.ts';
+import { blankSteps } from '../sink/blank-columns.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
 import { quoteName, quoteText } from '../sink/identifier.ts';
 import { isKeyless } from '../sink/keyless-ddl.ts';
@@ -38,22 +39,31 @@ async function cleanColumn(
   column: string,
   mask: Mask,
 ): Promise<void> {
-  const empty = `defaultValueOfArgumentType(${column})`;
-  const [value, isClear] = {
-    drop: [empty, `${column} IS DISTINCT FROM ${empty}`],
-    redact: [quoteText(REDACTED), `${column} NOT IN (${quoteText(REDACTED)}, '')`],
-    hash: [empty, `${column} <> '' AND NOT match(assumeNotNull(${column}), '^[0-9a-f]{64}$')`],
+  const isClear = {
+    drop: `${column} IS DISTINCT FROM defaultValueOfArgumentType(${column})`,
+    redact: `${column} NOT IN (${quoteText(REDACTED)}, '')`,
+    hash: `${column} <> '' AND NOT match(assumeNotNull(${column}), '^[0-9a-f]{64}$')`,
   }[mask];
+  const [overwrite, empty] = blankSteps([column]);
+  const steps =
+    mask === 'redact'
+      ? [`${column} = ${quoteText(REDACTED)} WHERE ${isClear}`]
+      : [
+          `${overwrite} WHERE ${isClear}`,
+          `${empty} WHERE ${column} = defaultValueOfArgumentType(assumeNotNull(${column}))`,
+        ];
   try {
     const found = await client.query({
       query: `SELECT 1 FROM ${table} WHERE ${isClear} LIMIT 1`,
       format: 'JSONEachRow',
     });
     if ((await found.json()).length === 0) return;
-    await client.command({
-      query: `ALTER TABLE ${table} UPDATE ${column} = ${value} WHERE ${isClear} SETTINGS mutations_sync = 2`,
-      clickhouse_settings: { wait_end_of_query: 1 },
-    });
+    for (const step of steps) {
+      await client.command({
+        query: `ALTER TABLE ${table} UPDATE ${step} SETTINGS mutations_sync = 2`,
+        clickhouse_settings: { wait_end_of_query: 1 },
+      });
+    }
   } catch (error) {
     throw sinkError(error, `cleaning ${table} of what a mask hides`);
   }

@@ -147,9 +147,9 @@ function rows(scope: Scope): string {
     FROM (SELECT id, user_id, placed_at FROM orders.orders WHERE ${scope('id')}) AS w
     JOIN
     (
-      SELECT id, assumeNotNull(name) AS name, _version AS version, _committed_at AS since
-      FROM changes.users__users
-      WHERE isNotNull(name) AND id IN (SELECT user_id FROM orders.orders WHERE ${scope('id')})
+      SELECT id, assumeNotNull(log.name) AS name, _version AS version, _committed_at AS since
+      FROM changes.users__users AS log
+      WHERE isNotNull(log.name) AND id IN (SELECT user_id FROM orders.orders WHERE ${scope('id')})
       UNION ALL
       SELECT id, name, _version, _committed_at
       FROM current.users__users
