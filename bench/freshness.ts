@@ -24,7 +24,8 @@ const ARRIVAL_DEADLINE_MS = 60_000;
  * Commits single rows at a steady rate, and watches when each can be queried.
  *
  * A change's time is from its commit timestamp at the source to the moment an answer of the
- * warehouse that has it in it is here: the query itself, and waiting for the next one, count too.
+ * warehouse that has it in it is here: the query itself, and waiting for the next one, count too. What
+ * is asked is the table behind the current view.
  */
 export async function measureFreshness(
   bench: BenchStack,
@@ -76,7 +77,7 @@ const INSERT = `
 
 async function lastOffset(warehouse: Warehouse): Promise<string> {
   const result = await warehouse.query({
-    query: 'SELECT toString(max(_offset)) AS last FROM changes.bench__events',
+    query: 'SELECT toString(max(_offset)) AS last FROM current.bench__events',
     format: 'JSONEachRow',
   });
   const [row] = await result.json<{ last: string }>();
@@ -90,7 +91,7 @@ async function watch(warehouse: Warehouse, after: string, expected: number): Pro
   while (lags.length < expected) {
     const result = await warehouse.query({
       query: `SELECT toString(_offset), toUnixTimestamp64Micro(_committed_at) / 1000
-              FROM changes.bench__events WHERE _offset > {last:UInt64} ORDER BY _offset`,
+              FROM current.bench__events WHERE _offset > {last:UInt64} ORDER BY _offset`,
       query_params: { last },
       format: 'JSONCompactEachRow',
     });
