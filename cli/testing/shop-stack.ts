@@ -82,6 +82,8 @@ export class ShopStack {
     const { catalog: ownCatalog } = options;
     const env = {
       ...(await testPlace(name, portOffset)).env,
+      // Under minutes of traffic the second compiler tier is worth its while.
+      JAVA_TOOL_OPTIONS: undefined,
       ...(ownCatalog === undefined ? {} : { TRIBUTARY_CONFIG: ownCatalog }),
       ...options.env,
     };
