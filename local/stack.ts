@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { mkdir, rm, statfs } from 'node:fs/promises';
 import type { Secret } from '#runtime/config.ts';
 import { TributaryError } from '#runtime/errors.ts';
@@ -87,8 +86,6 @@ export class Stack {
    */
   async start(stop: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([stop, this.#startFailed.signal]);
-    // Each process that starts listens to it: they are more than Node takes for a leak.
-    setMaxListeners(0, signal);
     const { settings, shop, traffic, sourceUrls } = this.#options;
     await mkdir(settings.stateDir, { recursive: true });
     await this.#records.takeOwnership();
