@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Secret } from '#runtime/config.ts';
 import { createConnectClient } from '../../connectors/connect-client.ts';
 import { captureNames } from '../../connectors/connector-config.ts';
@@ -19,6 +20,8 @@ export async function watchSources(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { catalog, connectUrl, adminUrls, say, signal } = options;
+  // Each source has watchers that listen to it: together more than Node takes for a leak.
+  setMaxListeners(0, signal);
   const secrets = catalog.sources.flatMap(({ url, password }) => [url, password]);
   const levels = new Map<string, string>();
   await Promise.all([
