@@ -15,7 +15,7 @@ import {
 import { TextColumn } from './text-column.ts';
 
 /** Type of all timestamps in the warehouse. */
-export const TIMESTAMP = "DateTime64(6, 'UTC')";
+const TIMESTAMP = "DateTime64(6, 'UTC')";
 
 /** Makes an empty column. */
 export type MakeColumn = () => Column;
