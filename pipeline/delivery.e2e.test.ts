@@ -23,6 +23,7 @@ import { UNAVAILABLE } from './change/row-image.ts';
 import type { AvroSchema } from './avro/avro-schema.ts';
 import { connectWarehouse, type Warehouse } from './sink/clickhouse-client.ts';
 import { createKafka } from './source/kafka-client.ts';
+import { createKafkaSource } from './source/kafka-source.ts';
 import { startPostgres, type PostgresServer } from './testing/postgres-server.ts';
 import { encodeChange, envelopeSchema, type SampleColumn } from './testing/sample-envelope.ts';
 import { TEST_JVM } from '../cli/testing/run-cli.ts';
@@ -410,3 +411,36 @@ test.concurrent(
     expect(await source.wrongTexts()).toEqual([]);
   },
 );
+
+test.concurrent('a consumer that the client library gave up begins anew where it was', async () => {
+  const source = new Source('given_up');
+  await source.create(1);
+  await source.write(3);
+  const stop = new AbortController();
+  const offsets: string[] = [];
+  const reader = createKafkaSource({
+    kafka,
+    groupId: 'given-up',
+    isWanted: (topic) => topic === source.topic,
+    log: createLogger('t', 'silent'),
+    topicRefreshMs: 100,
+    commitIntervalMs: 100,
+    maxWaitMs: 100,
+    maxBytesPerPartition: 1_024,
+  });
+  const running = reader.run(
+    {
+      onAssigned: () => undefined,
+      // The library comes back by itself only from errors that it calls retriable.
+      onRecords: async ({ records }) => {
+        offsets.push(...records.map(({ offset }) => String(offset)));
+        if (offsets.length === records.length) throw new TypeError('of no kind the library knows');
+      },
+    },
+    stop.signal,
+  );
+  await expect.poll(() => offsets.join(), { timeout: DEADLINE_MS }).toBe('0,1,2,0,1,2');
+  stop.abort();
+  await running;
+  await reader.close();
+});

@@ -76,6 +76,8 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
   const pausedPartitions = new Map<string, Set<number>>();
   let subscribed: ReadonlySet<string> = new Set();
   let closing = false;
+  /** Whether the client library gave up: it comes back by itself after some failures only. */
+  let isBroken = false;
   let committing: Promise<void> = Promise.resolve();
 
   async function commit(): Promise<void> {
@@ -121,7 +123,6 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
       async () => {
         try {
           await admin.connect();
-          await consumer.connect();
         } catch (error) {
           throw brokerError(error, 'connecting to Kafka');
         }
@@ -139,6 +140,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
       async () => {
         try {
           await consumer.stop();
+          await consumer.connect();
           await consumer.subscribe({ topics: [...topics], fromBeginning: true });
           await consumer.run({
             autoCommit: false,
@@ -224,12 +226,21 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
         onJoined(payload.memberAssignment);
         handler.onAssigned();
       });
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        if (payload.restart || signal.aborted) return;
+        isBroken = true;
+        const reason = describeError(payload.error);
+        log.error({ reason }, 'the consumer broke down, and begins anew');
+      });
       const timer = setInterval(() => void commitQuietly(), options.commitIntervalMs);
       try {
         while (!signal.aborted) {
           const topics = await wantedTopics(signal);
           const isNew = [...topics].some((topic) => !subscribed.has(topic));
-          if (isNew) await consume(new Set([...subscribed, ...topics]), handler, signal);
+          if (isNew || isBroken) {
+            isBroken = false;
+            await consume(new Set([...subscribed, ...topics]), handler, signal);
+          }
           await delay(options.topicRefreshMs, undefined, { signal });
         }
       } catch (error) {
