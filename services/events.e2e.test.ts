@@ -1,7 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createLogger } from '#runtime/log.ts';
+import { localAddresses } from '../cli/local-environment.ts';
 import { ShopStack } from '../cli/testing/shop-stack.ts';
+import { loadLocalSettings } from '../local/settings.ts';
+import { createKafka } from '../pipeline/source/kafka-client.ts';
 
 /*
  * What the services do by events, on the running shop: outbox, Debezium, Kafka, inbox.
@@ -82,7 +86,49 @@ async function expectEventsApplied(): Promise<void> {
       .map((id) => [expected.get(id), found.get(id)])
       .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
   };
-  await expect.poll(differing, DEADLINE).toEqual([]);
+  try {
+    await expect.poll(differing, DEADLINE).toEqual([]);
+  } catch (error) {
+    const first = JSON.stringify((await differing()).slice(0, 3));
+    throw new Error(`read model and owners differ, ${first}; ${await whatIsBehind()}`, {
+      cause: error,
+    });
+  }
+}
+
+/** What stands between an event and the read model, for the message of a failed test. */
+async function whatIsBehind(): Promise<string> {
+  const { KAFKA_BROKERS = '', CONNECT_URL = '' } = localAddresses(loadLocalSettings(shop.env));
+  const log = createLogger('test', 'silent');
+  const admin = createKafka({ clientId: 'test', brokers: KAFKA_BROKERS.split(','), log }).admin();
+  await admin.connect();
+  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith('events.'));
+  const ends = await Promise.all(
+    topics.map(async (topic) => {
+      const places = await admin.fetchTopicOffsets(topic);
+      return `${topic} ${places.map(({ high }) => high).join()}`;
+    }),
+  );
+  const generations = await shop.query<{ number: number; state: string }>(
+    'order-history',
+    `SELECT number, state::text FROM generations WHERE state <> 'retired'`,
+  );
+  const read = await Promise.all(
+    generations.map(async ({ number, state }) => {
+      const rejected = await shop.query(
+        'order-history',
+        `SELECT topic, reason FROM generation_${number}.rejected_events LIMIT 5`,
+      );
+      const offsets = await admin.fetchOffsets({ groupId: `order-history-${number}`, topics });
+      const places = offsets.map(
+        ({ topic, partitions }) => `${topic} ${partitions.map(({ offset }) => offset).join()}`,
+      );
+      return { number, state, rejected, places };
+    }),
+  );
+  await admin.disconnect();
+  const connectors = await fetch(`${CONNECT_URL}/connectors?expand=status`);
+  return JSON.stringify({ ends, read, connectors: await connectors.json() });
 }
 
 test('the read model is what the owners say, built from their events alone', async () => {

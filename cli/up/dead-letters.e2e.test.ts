@@ -50,7 +50,7 @@ beforeAll(async () => {
     INSERT INTO people VALUES
       ('ann@x', 'Ann ${PRIVATE}', '1980-02-29', true, 1.50, '2024-01-01', '${PRIVATE}'),
       (E'tab\\tand\\\\\\n', NULL, NULL, NULL, NULL, NULL, NULL);`);
-  here = await testPlace('letters', 8_000);
+  here = await testPlace('dead-letters', 8_000);
   mkdirSync(here.stateDir, { recursive: true });
   const config = join(here.stateDir, 'letters.yaml');
   writeFileSync(

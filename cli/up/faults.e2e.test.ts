@@ -13,7 +13,7 @@ import { compareSources, describeComparisons } from './compare-sources.ts';
 let shop: ShopStack;
 
 beforeAll(async () => {
-  shop = await ShopStack.start('chaos', 1_000, {
+  shop = await ShopStack.start('faults', 1_000, {
     seed: 7,
     onFailure: (error) => {
       throw error;

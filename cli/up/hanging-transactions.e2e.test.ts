@@ -12,7 +12,7 @@ import { SupervisedProcess } from '../../local/supervised-process.ts';
 const TOPIC = 'records';
 
 test('a transaction that the killed broker has forgotten is aborted, so that what comes after it can be read', async () => {
-  const settings = loadLocalSettings((await testPlace('hanging', 11_000)).env);
+  const settings = loadLocalSettings((await testPlace('hanging-transactions', 11_000)).env);
   mkdirSync(statePath(settings, 'run'), { recursive: true });
   const broker = new SupervisedProcess(
     await kafkaProcess(settings),

@@ -43,7 +43,7 @@ beforeAll(async () => {
     INSERT INTO events_2 VALUES (3, '2024-02-01'), (4, '2024-02-02'), (5, '2024-02-03');
     CREATE TABLE leaving (id int PRIMARY KEY);
     INSERT INTO leaving SELECT generate_series(1, 7)`);
-  here = await testPlace('schema', 8_500);
+  here = await testPlace('schema-changes', 8_500);
   mkdirSync(here.stateDir, { recursive: true });
   config = join(here.stateDir, 'schema.yaml');
   writeFileSync(

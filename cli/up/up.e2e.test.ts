@@ -26,7 +26,7 @@ function run(place: TestPlace, args: readonly string[], env: NodeJS.ProcessEnv =
 }
 
 async function place(name: string, offset: number): Promise<TestPlace> {
-  const made = await testPlace(name, offset);
+  const made = await testPlace(`up/${name}`, offset);
   places.push(made);
   return made;
 }
