@@ -355,7 +355,7 @@ test('masked columns are masked however a row comes, and a record that fails lea
   expect(await people()).toEqual([...sorted, nobody]);
   const verified = new RunningCli(['verify', 'erp.people'], env);
   expect(await verified.exit(), verified.output).toBe(0);
-  expect(verified.output).toContain('not compared: its key is masked (email)');
+  expect(verified.output).toMatch(/erp\.people +3 +3 +equal/);
 
   await database.query(
     `INSERT INTO people (email, name, at) VALUES ('${PRIVATE}', '${PRIVATE}', '2500-01-01')`,

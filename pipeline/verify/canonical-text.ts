@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { elementsOf, printedText, sourceText, timestampElementText } from './source-text.ts';
 
 /*
@@ -190,6 +191,12 @@ function clickhouseFrame(text: string): string {
 /** First 64 bits of a text's MD5 as a signed integer, which both sides know how to add up. */
 export function postgresHash(text: string): string {
   return `('x' || substr(md5(${text}), 1, 16))::bit(64)::bigint`;
+}
+
+/** The same in this process, of what {@link postgresRow} makes of these texts. */
+export function rowHash(texts: readonly (string | null)[]): string {
+  const row = texts.map((text) => (text === null ? ':' : `${Buffer.byteLength(text)}:${text}`));
+  return createHash('md5').update(row.join('')).digest().readBigInt64BE(0).toString();
 }
 
 /** The same for ClickHouse. */

@@ -5,10 +5,10 @@ import {
   parseTransactionSnapshot,
   type TransactionSnapshot,
 } from '../change/transaction-snapshot.ts';
-import { postgresHash, postgresRow } from './canonical-text.ts';
+import { postgresHash, postgresRow, rowHash } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
-import { summedColumns, type TableShape } from './table-shape.ts';
+import { plainColumns, type TableShape } from './table-shape.ts';
 
 /**
  * How the session prints and plans. Whatever the statistics say, rows are read in the order of the
@@ -23,6 +23,8 @@ const SESSION = `
 
 /** Hashes that are fetched together. */
 const HASHES_AT_ONCE = 20_000;
+/** Rows of which values are fetched together: they may be large. */
+const ROWS_AT_ONCE = 200;
 
 /** Prepares a connection for {@link SourceRows}. */
 export async function prepareSession(client: pg.Client): Promise<void> {
@@ -154,34 +156,127 @@ export class SourceRows {
     take: (hash: string) => void,
     signal: AbortSignal,
   ): Promise<TransactionSnapshot> {
+    if (!this.#isHashedHere) {
+      return this.#scan(
+        `SELECT hash::text FROM (${this.#hashed([], '')}) AS s WHERE abs(hash % ${parts}) = ${part}`,
+        HASHES_AT_ONCE,
+        ([hash]) => take(text(hash)),
+        signal,
+      );
+    }
+    const [place, count] = [BigInt(part), BigInt(parts)];
+    return this.#scan(
+      this.#hashable([]),
+      HASHES_AT_ONCE / 10,
+      (row) => {
+        const hash = this.#hashOf(row);
+        const rest = BigInt(hash) % count;
+        if ((rest < 0n ? -rest : rest) === place) take(hash);
+      },
+      signal,
+    );
+  }
+
+  /**
+   * The rows that have one of these hashes, each different row once.
+   *
+   * @param show - whether cells are their texts; else those of the key are, and the others digests
+   */
+  async cellsByHash(
+    hashes: readonly string[],
+    show: boolean,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, RowCells>> {
+    const { columns, copies } = this.#shape;
+    if (!this.#isHashedHere) {
+      const indexes = columns.map((_, index) => index);
+      const rows = await this.#rows(
+        `SELECT DISTINCT ON (hash) * FROM (${this.#hashed(indexes, '')}) AS s
+         WHERE hash = ANY ($1::bigint[])`,
+        [hashes],
+      );
+      return new Map(rows.map(([hash, ...cells]) => [text(hash), { cells }]));
+    }
+    // Only here it is known what a row's hash is: all rows are read.
+    const wanted = new Set(hashes);
+    const found = new Map<string, RowCells>();
+    const isShown = columns.map(
+      ({ published }) => show || copies?.hashedKey.includes(published) === true,
+    );
+    const cells = columns.map(({ postgres, hash }, index) =>
+      isShown[index] === true || hash !== undefined ? postgres : `md5(${postgres})`,
+    );
+    await this.#scan(
+      this.#hashable(cells),
+      ROWS_AT_ONCE,
+      (row) => {
+        const hash = this.#hashOf(row);
+        if (!wanted.has(hash)) return;
+        const own = row.slice(-columns.length);
+        found.set(hash, { cells: own.map((cell, index) => this.#masked(cell, index, isShown)) });
+      },
+      signal,
+    );
+    return found;
+  }
+
+  /** What the warehouse has of a cell, or a digest of it. */
+  #masked(cell: string | null, index: number, isShown: readonly boolean[]): string | null {
+    const hash = this.#shape.columns[index]?.hash;
+    if (hash === undefined || cell === null) return cell;
+    return isShown[index] === true
+      ? hash(cell)
+      : createHash('md5').update(hash(cell)).digest('hex');
+  }
+
+  /** Whether a row's hash is made here, because that of a column is. */
+  get #isHashedHere(): boolean {
+    return this.#shape.columns.some(({ hash }) => hash !== undefined);
+  }
+
+  /** Selects what {@link #hashOf} needs of each row, and expressions beside it. */
+  #hashable(beside: readonly string[]): string {
+    const plain = plainColumns(this.#shape);
+    const rest = this.#shape.columns.slice(plain.length);
+    const digest = `md5(${postgresRow(plain.map((_, index) => `c${index}`))})`;
+    const texts = plain.map(({ postgres }, index) => `${postgres} AS c${index}`);
+    const others = [...rest.map(({ postgres }) => postgres), ...beside];
+    const named = others.map((expression, index) => `${expression} AS o${index}`);
+    return `SELECT ${[...(plain.length === 0 ? [] : [digest]), ...others.map((_, index) => `o${index}`)].join(', ')}
+      FROM (SELECT ${[...texts, ...named].join(', ')} FROM ${this.#shape.relation} OFFSET 0) AS r`;
+  }
+
+  #hashOf(row: readonly (string | null)[]): string {
+    const { columns } = this.#shape;
+    const plain = plainColumns(this.#shape).length;
+    const digests = plain === 0 ? 0 : 1;
+    const hashes = columns.slice(plain).map(({ hash }, index) => {
+      const cell = row[digests + index] ?? null;
+      return cell === null ? null : (hash?.(cell) ?? null);
+    });
+    return rowHash([...row.slice(0, digests), ...hashes]);
+  }
+
+  /** Reads all rows of a statement, some at a time, at one moment. @returns what that moment sees */
+  async #scan(
+    sql: string,
+    rowsAtOnce: number,
+    take: (row: (string | null)[]) => void,
+    signal: AbortSignal,
+  ): Promise<TransactionSnapshot> {
     await this.#rows('BEGIN ISOLATION LEVEL REPEATABLE READ', []);
     try {
       const [snapshot] = await this.#rows('SELECT pg_current_snapshot()::text', []);
-      await this.#rows(
-        `DECLARE copies NO SCROLL CURSOR FOR
-         SELECT hash::text FROM (${this.#hashed([], '')}) AS s WHERE abs(hash % ${parts}) = ${part}`,
-        [],
-      );
+      await this.#rows(`DECLARE copies NO SCROLL CURSOR FOR ${sql}`, []);
       for (;;) {
         signal.throwIfAborted();
-        const rows = await this.#rows(`FETCH ${HASHES_AT_ONCE} FROM copies`, []);
+        const rows = await this.#rows(`FETCH ${rowsAtOnce} FROM copies`, []);
         if (rows.length === 0) return parseTransactionSnapshot(text(snapshot?.[0]));
-        for (const [hash] of rows) take(text(hash));
+        for (const row of rows) take(row);
       }
     } finally {
       await this.#client.query('ROLLBACK').catch(() => undefined);
     }
-  }
-
-  /** Texts of the rows that have one of these hashes, each different row once. */
-  async textsByHash(hashes: readonly string[]): Promise<ReadonlyMap<string, RowCells>> {
-    const indexes = this.#shape.columns.map((_, index) => index);
-    const rows = await this.#rows(
-      `SELECT DISTINCT ON (hash) * FROM (${this.#hashed(indexes, '')}) AS s
-       WHERE hash = ANY ($1::bigint[])`,
-      [hashes],
-    );
-    return new Map(rows.map(([hash, ...cells]) => [text(hash), { cells }]));
   }
 
   #keyIndexes(): number[] {
@@ -196,7 +291,7 @@ export class SourceRows {
   /** Selects the hash of each row, and the texts of some columns beside it. */
   #hashed(columnIndexes: readonly number[], where: string): string {
     const { relation } = this.#shape;
-    const columns = summedColumns(this.#shape);
+    const columns = plainColumns(this.#shape);
     const texts = columns.map(({ postgres }, index) => `${postgres} AS c${index}`);
     const names = columns.map((_, index) => `c${index}`);
     const shown = columnIndexes.map((index) => `, c${index}`).join('');

@@ -34,8 +34,8 @@ export interface ComparedColumn {
   readonly hash?: (text: string) => string;
 }
 
-/** Columns that checksums are made of: a hash is known to nobody but the one who compares. */
-export function summedColumns({ columns }: TableShape): readonly ComparedColumn[] {
+/** Columns that the source can make checksums of: a hash is known to nobody but the one who compares. */
+export function plainColumns({ columns }: TableShape): readonly ComparedColumn[] {
   return columns.filter(({ hash }) => hash === undefined);
 }
 
@@ -65,9 +65,9 @@ export interface TableShape {
   readonly view: string;
   /** Those that are hashed last. */
   readonly columns: readonly ComparedColumn[];
-  /** Empty when rows are not told apart. */
+  /** Empty when rows cannot be looked up by a key that both sides have. */
   readonly key: readonly KeyColumn[];
-  /** Where copies of a row are counted; of a table without a key alone. */
+  /** Where it is written how often a row was there, when no key leads to it. */
   readonly copies?: CopiesLog;
   /**
    * `shared`: both sides sort the key alike, so a range of keys means the same rows to both.
@@ -80,12 +80,14 @@ export interface TableShape {
   readonly notCompared: readonly string[];
 }
 
-/** The change log of a table without a key. */
+/** The change log of a table without a key, or whose key is hashed. */
 export interface CopiesLog {
   /** Quoted name. */
   readonly log: string;
   /** Names in it by names in the view. */
   readonly stored: ReadonlyMap<string, string>;
+  /** Columns of the key that is hashed, in the view; empty without a key. */
+  readonly hashedKey: readonly string[];
 }
 
 /** Why a table cannot be compared, and what it is known to hold. */
@@ -154,24 +156,35 @@ export async function readShape(
   const published = new Map(known.map((column) => [column.name, column.published]));
   const all = await sourceColumns(source, table);
   const maskOfColumn = (name: string) => maskOf(name) ?? maskOf(published.get(name) ?? name);
-  const masked = all.filter(({ name }) => maskOfColumn(name) !== undefined);
-  const columns = all
-    .filter((column) => !masked.includes(column))
-    .map((column) => ({ ...column, published: published.get(column.name) ?? column.name }))
+  const named = all.map((column) => ({
+    ...column,
+    published: published.get(column.name) ?? column.name,
+  }));
+  const columns = named
+    .filter(({ name }) => maskOfColumn(name) === undefined)
     // Not every version of Postgres publishes generated columns.
     .filter(({ published, generated }) => !generated || types.has(published));
   const problem = (text: string): Incomparable => ({ problem: text, inWarehouse: types.size > 0 });
   if (types.size === 0) return problem('the warehouse has no such table');
   const lacking = columns.filter(({ published }) => !types.has(published)).map(({ name }) => name);
-  const hashed = masked.filter(({ keyPlace }) => keyPlace !== null).map(({ name }) => name);
-  if (hashed.length > 0) return { ...problem('its key is masked'), maskedKey: hashed };
+  const masked = named.filter(({ name }) => maskOfColumn(name) !== undefined);
   if (lacking.length > 0) return problem(`the warehouse lacks columns: ${lacking.join(', ')}`);
-  const keyColumns = columns
+  const keyColumns = named
     .filter(({ keyPlace }) => keyPlace !== null)
     .sort((a, b) => (a.keyPlace ?? 0) - (b.keyPlace ?? 0));
-  const copies = keyColumns.length > 0 ? undefined : await copiesLog(warehouse, table, columns);
-  if (keyColumns.length === 0 && copies === undefined) {
-    return problem('the table has no primary key, and the warehouse tells its rows apart by one');
+  const maskedKey = keyColumns.filter(({ name }) => maskOfColumn(name) !== undefined);
+  // Preflight refuses such masks.
+  if (maskedKey.some(({ name }) => maskOfColumn(name) !== 'hash')) {
+    return { ...problem('its key is masked'), maskedKey: maskedKey.map(({ name }) => name) };
+  }
+  const isLookedUp = keyColumns.length > 0 && maskedKey.length === 0;
+  const copies = isLookedUp ? undefined : await copiesLog(warehouse, table, named, keyColumns);
+  if (!isLookedUp && copies === undefined) {
+    return problem(
+      keyColumns.length === 0
+        ? 'the table has no primary key, and the warehouse tells its rows apart by one'
+        : 'the table has a primary key, and the warehouse does not tell its rows apart',
+    );
   }
   const compared: ComparedColumn[] = [];
   const notCompared: string[] = [];
@@ -181,11 +194,10 @@ export async function readShape(
     else compared.push(texts);
   }
   for (const column of masked) {
-    const name = published.get(column.name) ?? column.name;
+    const name = column.published;
     const mask = maskOfColumn(column.name);
-    // Dropped, or not there since its line was made. Without a key there is no row to look a hash up in.
-    const isUnknown = mask === 'hash' && copies !== undefined;
-    if (mask === undefined || mask === 'drop' || isUnknown || types.get(name) === undefined) {
+    // Dropped, or not there since its line was made.
+    if (mask === undefined || mask === 'drop' || types.get(name) === undefined) {
       notCompared.push(`${column.name} (masked)`);
       continue;
     }
@@ -198,7 +210,7 @@ export async function readShape(
   }
   compared.sort((a, b) => Number(a.hash !== undefined) - Number(b.hash !== undefined));
   const key: KeyColumn[] = [];
-  for (const column of keyColumns) {
+  for (const column of isLookedUp ? keyColumns : []) {
     const texts = compared.find(({ name }) => name === column.name);
     const type = withoutWrappers(types.get(column.published) ?? '');
     if (texts === undefined || type.startsWith('Float') || type.startsWith('Array')) {
@@ -222,17 +234,19 @@ export async function readShape(
   };
 }
 
-/** @returns undefined when the warehouse stores the table with a key */
+/** @returns undefined when one side has the table with a key and the other without */
 async function copiesLog(
   warehouse: ClickHouseClient,
   { source, schema, table }: SourceTable,
   columns: readonly PublishedColumn[],
+  key: readonly PublishedColumn[],
 ): Promise<CopiesLog | undefined> {
   const storage = storageName({ source, relation: relationName(schema, table) });
-  if (!isKeyless(await storedColumns(warehouse, storage))) return undefined;
+  if (isKeyless(await storedColumns(warehouse, storage)) !== (key.length === 0)) return undefined;
   return {
     log: `${CHANGES}.${quoteName(storage)}`,
     stored: storedNames(columns.map(({ published }) => published)),
+    hashedKey: key.map(({ published }) => published),
   };
 }
 

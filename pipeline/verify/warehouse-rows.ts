@@ -8,7 +8,7 @@ import { clickhouseHash, clickhouseRow } from './canonical-text.ts';
 import { keyId, type Key, type KeyRange, type RangeSum, type RowHash } from './key-range.ts';
 import type { RowCells } from './row-cells.ts';
 import type { HashPart } from './source-rows.ts';
-import { summedColumns, type TableShape } from './table-shape.ts';
+import { plainColumns, type ComparedColumn, type TableShape } from './table-shape.ts';
 
 /** Floats in the JSON text of arrays are read to the last bit. */
 const EXACT = { precise_float_parsing: 1 } as const;
@@ -22,10 +22,13 @@ type Cells = (string | null)[];
 export class WarehouseRows {
   readonly #client: ClickHouseClient;
   readonly #shape: TableShape;
+  /** Columns that rows are hashed of. */
+  readonly #summed: readonly ComparedColumn[];
 
   constructor(client: ClickHouseClient, shape: TableShape) {
     this.#client = client;
     this.#shape = shape;
+    this.#summed = shape.copies === undefined ? plainColumns(shape) : shape.columns;
   }
 
   async count(): Promise<number> {
@@ -103,7 +106,7 @@ export class WarehouseRows {
       )})) ${where}`);
   }
 
-  /** Hashes of the rows of a table without a key, those in a part, and how often each was there. */
+  /** Where no key leads to a row: hashes of rows, those in a part, and how often each was there. */
   async *copies(
     { part, parts }: HashPart,
     asOf: TransactionSnapshot,
@@ -115,30 +118,57 @@ export class WarehouseRows {
       WHERE abs(__hash % ${parts}) = ${part} GROUP BY __hash`);
   }
 
-  /** Texts of the rows that have one of these hashes, each different row once. */
-  async textsByHash(hashes: readonly string[]): Promise<ReadonlyMap<string, RowCells>> {
+  /**
+   * The rows that have one of these hashes, each different row once.
+   *
+   * @param show - whether cells are their texts; else those of the key are, and the others digests
+   */
+  async cellsByHash(
+    hashes: readonly string[],
+    show: boolean,
+  ): Promise<ReadonlyMap<string, RowCells>> {
+    const cells = this.#summed.map(({ published }, index) =>
+      show || this.#shape.copies?.hashedKey.includes(published) === true
+        ? `__c${index}`
+        : `lower(hex(MD5(__c${index})))`,
+    );
     const rows = await this.#rows(
-      `SELECT toString(${this.#rowHash()}) AS __hash, * FROM (
+      `SELECT toString(${this.#rowHash()}) AS __hash, ${cells.join(', ')} FROM (
          SELECT ${this.#texts().join(', ')} FROM ${this.#shape.view})
        WHERE ${this.#rowHash()} IN (${hashes.join(', ')}) LIMIT 1 BY __hash`,
     );
     return new Map(rows.map(([hash, ...cells]) => [text(hash), { cells }]));
   }
 
-  /** Selects what was there of a table without a key, by published names, and `__copies`. */
-  #published(where: string): string {
-    const { copies } = this.#shape;
+  /** Selects what was there, by published names, and `__copies`. */
+  #published(seen: string): string {
+    const { copies, view } = this.#shape;
     const names = this.#shape.columns.map(({ published }) => ({
       published: quoteName(published),
       stored: copies?.stored.get(published) ?? published,
     }));
     const renamed = names.map(({ published, stored }) => `${quoteName(stored)} AS ${published}`);
-    const rows = rowsThere(
-      copies?.log ?? '',
-      names.map(({ stored }) => stored),
-      where,
-    );
-    return `SELECT ${[...renamed, `${COPY_COLUMNS.copies} AS __copies`].join(', ')} FROM (${rows})`;
+    const log = copies?.log ?? '';
+    const { hashedKey = [], stored } = copies ?? {};
+    if (hashedKey.length === 0) {
+      const rows = rowsThere(
+        log,
+        names.map((name) => name.stored),
+        seen,
+      );
+      return `SELECT ${[...renamed, `${COPY_COLUMNS.copies} AS __copies`].join(', ')} FROM (${rows})`;
+    }
+    // The view as it is, but for rows that were changed since: those as they were.
+    const published = hashedKey.map(quoteName);
+    const key = hashedKey.map((name) => quoteName(stored?.get(name) ?? name));
+    const changed = `(SELECT ${key.join(', ')} FROM ${log} WHERE NOT (${seen}))`;
+    return `SELECT ${names.map((name) => name.published).join(', ')}, 1 AS __copies FROM ${view}
+      WHERE ${tuple(published)} NOT IN ${changed}
+      UNION ALL
+      SELECT ${renamed.join(', ')}, 1 AS __copies FROM (
+        SELECT * FROM ${log} WHERE ${seen} AND ${tuple(key)} IN ${changed}
+        ORDER BY _version DESC LIMIT 1 BY ${key.join(', ')})
+      WHERE _deleted = 0`;
   }
 
   async *#pairs(query: string): AsyncGenerator<[string, string]> {
@@ -206,15 +236,16 @@ export class WarehouseRows {
 
   /** Expressions of the columns' texts, as `__c0`, … */
   #texts(): string[] {
-    return summedColumns(this.#shape).map(
-      ({ clickhouse }, index) => `${clickhouse} AS __c${index}`,
-    );
+    return this.#summed.map(({ clickhouse }, index) => `${clickhouse} AS __c${index}`);
   }
 
   #rowHash(): string {
-    return clickhouseHash(
-      clickhouseRow(summedColumns(this.#shape).map((_, index) => `__c${index}`)),
-    );
+    const texts = this.#summed.map((_, index) => `__c${index}`);
+    const plain = plainColumns(this.#shape).length;
+    if (plain === texts.length || plain === 0) return clickhouseHash(clickhouseRow(texts));
+    // As the source tells it: one digest of all that needs no hashing, and the hashes.
+    const digest = `lower(hex(MD5(${clickhouseRow(texts.slice(0, plain))})))`;
+    return clickhouseHash(clickhouseRow([digest, ...texts.slice(plain)]));
   }
 
   #within({ after, upTo }: KeyRange): string {
