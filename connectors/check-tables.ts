@@ -154,9 +154,10 @@ function checkIdentity(
           'Postgres refuses the service updates and deletes of a published table by such a key; and with ' +
           'REPLICA IDENTITY FULL two rows may have one key for a moment: when keys are shifted, the delete of ' +
           'the one would take the other from the warehouse.',
-        sql: [],
+        sql: [`ALTER TABLE ${name} ${table.keyMadeImmediate ?? ''};`],
         advice:
-          'Make the key anew without DEFERRABLE, or leave the table out: `exclude` in the catalog.',
+          'That builds the index anew and locks the table meanwhile; foreign keys to it have to be dropped ' +
+          'before and made again after. Or leave the table out: `exclude` in the catalog.',
       },
     ];
   }

@@ -58,6 +58,7 @@ const tableRow = tableName.extend({
   roleSeesOnly: optional(z.string()),
   replicaIdentity: z.string(),
   primaryKey: z.enum(['none', 'immediate', 'deferrable']),
+  keyMadeImmediate: optional(z.string()),
   identityColumns: z.array(z.string()),
   keyCandidate: optional(z.string()),
   uniqueIndex: optional(z.string()),
@@ -173,6 +174,9 @@ const TABLES_SQL = `
          c.relreplident::text AS "replicaIdentity",
          coalesce((SELECT CASE WHEN indimmediate THEN 'immediate' ELSE 'deferrable' END
                    FROM pg_index WHERE indrelid = c.oid AND indisprimary), 'none') AS "primaryKey",
+         (SELECT format('DROP CONSTRAINT %1$I, ADD CONSTRAINT %1$I %2$s', conname,
+                        regexp_replace(pg_get_constraintdef(oid), ' DEFERRABLE( INITIALLY DEFERRED)?$', ''))
+          FROM pg_constraint WHERE conrelid = c.oid AND contype = 'p' AND condeferrable) AS "keyMadeImmediate",
          ARRAY(SELECT a.attname::text FROM pg_index i
                CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS place (number, nth)
                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = place.number

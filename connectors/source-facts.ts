@@ -76,6 +76,8 @@ export interface TableFacts extends TableName {
   readonly replicaIdentity: string;
   /** `none`, or whether the primary key can identify rows at any moment. */
   readonly primaryKey: 'none' | 'immediate' | 'deferrable';
+  /** Of a deferrable primary key what makes it one that is not: the end of an ALTER TABLE. */
+  readonly keyMadeImmediate: string | undefined;
   /** Columns of the index that is the replica identity, in its order; empty when none is. */
   readonly identityColumns: readonly string[];
   /** A unique index over NOT NULL columns, which could become the primary key. */
