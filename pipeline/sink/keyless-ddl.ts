@@ -47,8 +47,11 @@ function textPart({ name, type }: TextColumn): string {
     : `ifNull(${framed}, '')`;
 }
 
-/** What tells a change of the log from another one. */
-export const CHANGE_KEY = [COPY_COLUMNS.row, '_version', '_deleted', '_partition'] as const;
+/**
+ * What tells a change of the log from another one. The version first: changes come in its order, so they
+ * need not be sorted, and parts hardly overlap. By the hash of the row each would overlap with all.
+ */
+export const CHANGE_KEY = ['_version', COPY_COLUMNS.row, '_deleted', '_partition'] as const;
 
 /** Whether these are the columns of the change log of a table without a key. */
 export function isKeyless(columns: readonly { readonly name: string }[]): boolean {
