@@ -6,6 +6,7 @@ import { EpochTimeline } from './change/epoch-timeline.ts';
 import { formatLsn, type Lsn } from './change/lsn.ts';
 import type { Offset } from './change/offset.ts';
 import { markedEpoch } from './change/resync-marker.ts';
+import type { TransactionId } from './change/transaction-snapshot.ts';
 import type { Epoch } from './change/version.ts';
 import type { PipelineMetrics } from './metrics.ts';
 import type { RecordTranslator } from './record-translator.ts';
@@ -40,6 +41,8 @@ interface Partition {
   readonly base: Epoch;
   /** Highest commit position so far. */
   commitLsn: Lsn;
+  /** The transaction in which the connector's snapshot read the last row that came of one. */
+  snapshotBy: TransactionId | undefined;
 }
 
 /** Why a partition cannot go on for now, and with what it will. */
@@ -217,7 +220,7 @@ export class TopicPipe {
    * the database was restored, or the connector began anew; its version would lose against rows
    * that are older in truth
    */
-  #workInOrder(work: RowWork, known: Partition): Work | undefined {
+  #workInOrder(work: RowWork, known: Partition): Work | undefined | Promise<Work> {
     const { record, stamp, plan } = work;
     if (record.offset <= known.fence) return this.#redelivered();
     if (work.isReplayed === true) return work;
@@ -229,8 +232,29 @@ export class TopicPipe {
         `${plan.source}.${plan.relation}: the change at offset ${record.offset} of partition ${record.partition} has commit position ${formatLsn(position)}, an earlier one ${formatLsn(known.commitLsn)}`,
       );
     }
-    if (base === known.base) known.commitLsn = position;
-    else this.#partitions.set(record.partition, { fence: known.fence, base, commitLsn: position });
+    const now = base === known.base ? known : { ...known, base, snapshotBy: undefined };
+    if (now !== known) this.#partitions.set(record.partition, now);
+    now.commitLsn = position;
+    const reader = stamp.kind === 'snapshot' ? stamp.origin.transaction : null;
+    if (reader === null || reader === now.snapshotBy) return work;
+    const isFirst = now.snapshotBy === undefined;
+    now.snapshotBy = reader;
+    return isFirst ? work : this.#mendSnapshot(work);
+  }
+
+  /**
+   * The connector was killed in the middle of its snapshot, and began it anew. A row that it had read and
+   * that was deleted in between is in neither the new one nor the stream, which begins with it: nothing
+   * would tell of the deletion. And rows of a table without a key count twice.
+   */
+  async #mendSnapshot(work: RowWork): Promise<Work> {
+    const { ledger, log, topic } = this.#options;
+    const { source, schema, table } = work.plan;
+    const reason = 'the snapshot of the connector was broken off and began anew';
+    log.warn({ topic }, reason);
+    await this.#retry('asking for a resync', () =>
+      ledger.request({ source, schema, table, reason }),
+    );
     return work;
   }
 
@@ -265,9 +289,10 @@ export class TopicPipe {
     const positions = await this.#retry('reading how far a table is stored', () =>
       sink.storedPositions(plan, base),
     );
-    const { offset, commitLsn } = positions.get(batch.partition) ?? {
+    const { offset, commitLsn, snapshotBy } = positions.get(batch.partition) ?? {
       offset: -1n as Offset,
       commitLsn: 0n as Lsn,
+      snapshotBy: undefined,
     };
     if (offset >= batch.highWatermark) {
       throw new TributaryError(
@@ -275,7 +300,7 @@ export class TopicPipe {
         `topic ${topic}, partition ${batch.partition} ends at offset ${batch.highWatermark}, but the warehouse holds offset ${offset} of it: the topic was made anew`,
       );
     }
-    const known = { fence: offset, base, commitLsn };
+    const known = { fence: offset, base, commitLsn, snapshotBy };
     this.#partitions.set(batch.partition, known);
     return known;
   }

@@ -22,6 +22,7 @@ import type { Epoch } from './change/version.ts';
 import { createPipelineMetrics } from './metrics.ts';
 import { cleanMasked } from './resync/clean-masked.ts';
 import { createLedger } from './resync/ledger.ts';
+import { openRequests } from './resync/request-resync.ts';
 import { StagedCopy } from './resync/staged-copy.ts';
 import { connectWarehouse } from './sink/clickhouse-client.ts';
 import { createClickHouseSink } from './sink/clickhouse-sink.ts';
@@ -312,6 +313,46 @@ test('a row read by a snapshot never beats the change that was streamed after it
   expect(await table.query('SELECT _op FROM {log} ORDER BY _version')).toEqual(
     ['snapshot', 'update', 'delete', 'insert'].map((_op) => ({ _op })),
   );
+});
+
+test('a snapshot that was broken off and begins anew asks for a resync, once, also after a crash', async () => {
+  const requests = async (table: Table) =>
+    (await openRequests(client)).filter((request) => request.table === table.name);
+  for (const lives of [[undefined], [3, 5, undefined]]) {
+    const table = new Table();
+    const read = (id: number, transaction: number) =>
+      table.change({
+        op: 'r',
+        after: { id, name: 'read', bio: null },
+        sequence: `[null,"${transaction}"]`,
+        transaction,
+      });
+    for (const id of [1, 2, 3]) read(id, 70);
+    // The second was deleted in between.
+    for (const id of [1, 3, 4]) read(id, 80);
+    table.change({ op: 'u', after: { id: 4, name: 'changed', bio: null }, transaction: 81 });
+    let from: ReadonlyMap<number, Offset> | undefined;
+    for (const until of lives) {
+      ({ committed: from } = await table.run({
+        ...(from === undefined ? {} : { from }),
+        ...(until === undefined ? {} : { until }),
+      }));
+      expect(await requests(table)).toHaveLength(until === 3 ? 0 : 1);
+    }
+    expect(
+      await table.query(
+        `SELECT toString(count()) AS n FROM ops.resync_requests WHERE table_name = '${table.name}'`,
+      ),
+    ).toEqual([{ n: '1' }]);
+    expect(await requests(table)).toEqual([
+      {
+        source: 'shop',
+        schema: 'public',
+        table: table.name,
+        reason: expect.stringContaining('began anew'),
+      },
+    ]);
+  }
 });
 
 test('a replayed change takes its place in the history, also for the values that updates left alone', async () => {

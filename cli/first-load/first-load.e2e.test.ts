@@ -27,13 +27,14 @@ const RULES = `
     mask: { public.items.secret: drop, public.items.email: hash, public.items.phone: redact }`;
 const SOURCES = {
   // One database captured twice: what is copied has to be what Debezium brings.
-  busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: copy${RULES}`,
+  busy: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: copy\n    copy_rows_per_second: 8000${RULES}`,
   plain: `url: \${BUSY_URL}\n    tables: [public.*]\n    exclude: [public.parts_?]\n    outbox: messaging.outbox\n    first_load: snapshot${RULES}`,
   // Large enough to be copied without a word.
   killed: 'url: ${KILLED_URL}\n    tables: [public.*]',
   // Too small: without the word Debezium would do it.
   posted:
     'url: ${POSTED_URL}\n    tables: [public.*]\n    outbox: messaging.outbox\n    first_load: copy',
+  torn: 'url: ${TORN_URL}\n    tables: [public.*]\n    first_load: snapshot',
   beyond: 'url: ${BEYOND_URL}\n    tables: [public.*]\n    first_load: copy',
 } as const;
 type SourceName = keyof typeof SOURCES;
@@ -53,7 +54,7 @@ beforeAll(async () => {
   folder = here.stateDir;
   mkdirSync(folder, { recursive: true });
   const urls: Record<string, string> = {};
-  for (const name of ['busy', 'killed', 'posted', 'beyond']) {
+  for (const name of ['busy', 'killed', 'torn', 'posted', 'beyond']) {
     urls[`${name.toUpperCase()}_URL`] = (await server.createDatabase(name)).adminUrl;
   }
   urls['TRIBUTARY_MASK_KEY'] = 'a key of more than sixteen characters';
@@ -174,6 +175,83 @@ function write(database: pg.Pool): { stop: () => Promise<void> } {
   return { stop };
 }
 
+/** Ids above are not the writer's, which would wait for a transaction that has one of them. */
+const APART = 15_000;
+
+/** Begins a transaction that changes rows in every way and is not committed. */
+async function begin(database: pg.Pool, nth: number, more = ''): Promise<pg.PoolClient> {
+  const session = await database.connect();
+  running.push(async () => session.release(true));
+  const id = APART + nth * 5;
+  await session.query(`BEGIN;
+    UPDATE items SET n = -n WHERE id = ${id + 1};
+    UPDATE items SET body = 'small' WHERE id = ${id + 2};
+    DELETE FROM items WHERE id = ${id + 3};
+    UPDATE items SET id = id + 20000 WHERE id = ${id + 4};
+    DELETE FROM items WHERE id = ${id + 5};
+    INSERT INTO items (id, n, note) VALUES (${id + 5}, 0, 'again'), (${id + 50_000}, 0, 'of ${nth}');
+    ${more}`);
+  return session;
+}
+
+/**
+ * Applies a source, with transactions that are open before its slot is made and after. Asked for a
+ * slot, Postgres waits for those that it finds under way, and then for those that it finds then: what
+ * begins after that stays open.
+ */
+async function applyAcross(name: SourceName, database: pg.Pool, nth: number) {
+  const next = (number: number) =>
+    begin(
+      database,
+      number,
+      `UPDATE twice SET note = 'of ${number}' WHERE n = ${number};
+       DELETE FROM twice WHERE n = ${number + 100}`,
+    );
+  const first = await next(nth);
+  const output = apply(name);
+  await holdsUpSlot(database, first);
+  const second = await next(nth + 1);
+  await first.query('COMMIT');
+  await holdsUpSlot(database, second);
+  const [during, after] = [await next(nth + 2), await next(nth + 3)];
+  await second.query('COMMIT');
+  return { output, during, after };
+}
+
+async function holdsUpSlot(database: pg.Pool, session: pg.PoolClient): Promise<void> {
+  const { rows } = await session.query('SELECT pg_backend_pid() AS pid');
+  const isHeldUp = async () => {
+    const { rowCount } = await database.query(
+      `SELECT FROM pg_stat_activity WHERE backend_type = 'walsender' AND $1::int = ANY (pg_blocking_pids(pid))`,
+      [rows[0]?.pid],
+    );
+    return rowCount;
+  };
+  await expect.poll(isHeldUp, { timeout: 60_000, interval: 20 }).toBe(1);
+}
+
+/** Whether Debezium is in the middle of its snapshot of `items`. */
+async function isReading(database: pg.Pool): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `SELECT FROM pg_stat_activity
+     WHERE query LIKE 'SELECT%FROM "public"."items"%' AND xact_start IS NOT NULL
+       AND pid != pg_backend_pid()`,
+  );
+  return rowCount === 1;
+}
+
+/** Waits until some rows of a snapshot that goes on are in the warehouse. */
+async function readsItems(name: SourceName, database: pg.Pool): Promise<void> {
+  await expect
+    .poll(
+      async () =>
+        (await isReading(database)) &&
+        (await query(`SELECT 1 FROM current.${name}__items LIMIT 1`).catch(() => [])).length === 1,
+      { timeout: 60_000, interval: 5 },
+    )
+    .toBe(true);
+}
+
 const items = (rows: number) => `
   CREATE TABLE items (
     id int PRIMARY KEY, n bigint NOT NULL, body text, price numeric(12,2), note text, tags text[] NOT NULL DEFAULT '{}',
@@ -186,7 +264,7 @@ const items = (rows: number) => `
 test('a source is copied while it is written to: every change wins, and columns, cells and masks are what Debezium brings', async () => {
   const database = await prepare(
     'busy',
-    `${items(15_000)}
+    `${items(APART + 4 * 10)}
     CREATE TABLE void (id uuid PRIMARY KEY, at date);
     CREATE TABLE parts (region text, id int, v float8, PRIMARY KEY (region, id)) PARTITION BY LIST (region);
     CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a');
@@ -201,27 +279,19 @@ test('a source is copied while it is written to: every change wins, and columns,
   );
   await prepare('plain', 'SELECT 1');
   const writer = write(database);
-  // Under way when the slot is to be made: it waits for that, and the copy has it.
-  const early = await database.connect();
-  running.push(async () => early.release(true));
-  await early.query('BEGIN');
-  await early.query("INSERT INTO items (id, n, note) VALUES (50000, 0, 'under way')");
-  const applying = apply('busy');
-  await expect
-    .poll(
-      async () =>
-        (
-          await database.query(
-            "SELECT FROM pg_stat_activity WHERE backend_type = 'walsender' AND wait_event_type = 'Lock'",
-          )
-        ).rowCount,
-      { timeout: 60_000 },
-    )
-    .toBe(1);
-  await early.query('COMMIT');
-  const output = await applying;
-  expect(output).toMatch(/busy: [\d,]+ rows of 4 tables copied in/);
-  expect(await apply('plain')).toContain('+ tributary-plain');
+  const copied = await applyAcross('busy', database, 0);
+  await expect.poll(() => stateOf('busy'), { timeout: 60_000, interval: 5 }).toBe('copying');
+  await copied.during.query('COMMIT');
+  expect(await stateOf('busy')).toBe('copying');
+  expect(await copied.output).toMatch(/busy: [\d,]+ rows of 4 tables copied in/);
+  await copied.after.query('COMMIT');
+  const read = await applyAcross('plain', database, 4);
+  await readsItems('plain', database);
+  await read.during.query('COMMIT');
+  expect(await isReading(database)).toBe(true);
+  await expect.poll(() => isReading(database), { timeout: 60_000 }).toBe(false);
+  await read.after.query('COMMIT');
+  expect(await read.output).toContain('+ tributary-plain');
   await writer.stop();
   // Copied rows of which each is there several times, and some of them gone.
   await database.query(
@@ -229,10 +299,10 @@ test('a source is copied while it is written to: every change wins, and columns,
   );
   await verified('busy');
   await verified('plain');
-  expect(await query('SELECT toString(count()) FROM busy.twice')).toEqual([['2300']]);
-  expect(
-    await query("SELECT _op FROM changes.busy__items WHERE remark = 'under way'"),
-  ).toContainEqual(['snapshot']);
+  expect(await query('SELECT toString(count()) FROM busy.twice')).toEqual([['2252']]);
+  expect(await query("SELECT _op FROM changes.busy__items WHERE remark = 'of 0'")).toContainEqual([
+    'snapshot',
+  ]);
   const columns = (database: string, source: string) =>
     query(
       `SELECT replaceOne(table, '${source}__', ''), name, type FROM system.columns
@@ -253,6 +323,17 @@ test('a source is copied while it is written to: every change wins, and columns,
       [0],
     ]);
   }
+  for (const source of ['busy', 'plain'] as const) {
+    expect(
+      await query(
+        `SELECT countIf(valid_from >= valid_to), countIf(valid_from < before), countIf(valid_to IS NULL) - (SELECT count() FROM ${source}.items)
+         FROM (SELECT valid_from, ifNull(valid_to, toDateTime64('2299-01-01', 6, 'UTC')) AS ends, valid_to,
+                 lagInFrame(ends) OVER (PARTITION BY id ORDER BY valid_from) AS before
+               FROM history.${source}__items)`,
+      ),
+    ).toEqual([[0, 0, 0]]);
+  }
+  expect(await query('SELECT * FROM ops.resync_requests')).toEqual([]);
   // In the change log, too, each copied row once, and before whatever happened to it later.
   const [[rows, distinct, latest] = []] = await query<string[]>(
     "SELECT toString(count()), toString(uniqExact(id)), toString(max(_version)) FROM changes.busy__items WHERE _op = 'snapshot'",
@@ -310,6 +391,37 @@ test('a large source is copied by itself; a load that is killed while it copies 
   ).toEqual([[1]]);
   // Nothing to do for a source that is no longer new.
   expect(await apply('killed')).toContain('= tributary-killed');
+});
+
+test("Debezium's snapshot is broken off and begins anew: what it read that is gone since, and rows that count twice, are mended by a resync that was asked for", async () => {
+  const database = await prepare(
+    'torn',
+    `${items(APART + 10)}
+    CREATE TABLE copies (n int);
+    ALTER TABLE copies REPLICA IDENTITY FULL;
+    INSERT INTO copies SELECT i % 10 FROM generate_series(1, 100) i`,
+  );
+  const writer = write(database);
+  await apply('torn');
+  await readsItems('torn', database);
+  const open = await begin(database, 0);
+  await stack.process('connect').kill();
+  expect(await query('SELECT count() FROM torn.items WHERE id = 1')).toEqual([[1]]);
+  await database.query('DELETE FROM items WHERE id = 1; UPDATE items SET id = -2 WHERE id = 2');
+  await stack.process('connect').healthy();
+  await expect.poll(() => isReading(database), { timeout: 60_000, interval: 5 }).toBe(true);
+  await open.query('COMMIT');
+  await writer.stop();
+  await expect
+    .poll(() => query('SELECT DISTINCT table_name FROM ops.resync_requests ORDER BY 1'), {
+      timeout: 60_000,
+    })
+    .toEqual([['copies'], ['items']]);
+  await expect.poll(() => isReading(database), { timeout: 60_000 }).toBe(false);
+  const mended = await said('resync', '--requested', '--config', join(folder, 'torn.yaml'));
+  expect(mended).toMatch(/torn\.copies: 100 rows, 0 put right, 100 removed/);
+  expect(mended).toMatch(/torn\.items: [\d,]+ rows, 0 put right, [1-9][\d,]* removed/);
+  await verified('torn');
 });
 
 test('what a copy cannot do is left to Debezium, with the reason', async () => {

@@ -5,6 +5,7 @@ import { parseOffset, type Offset } from '../change/offset.ts';
 import { parseTransactionSnapshot } from '../change/transaction-snapshot.ts';
 import type { Epoch } from '../change/version.ts';
 import { sinkError } from '../sink/clickhouse-error.ts';
+import { requestResync, type ResyncRequest } from './request-resync.ts';
 
 /**
  * How far a resync is.
@@ -67,6 +68,8 @@ export interface ResyncLedger {
   abandonIfSilent(resync: Resync): Promise<void>;
   pauses(topic: string): Promise<Pause[]>;
   pause(pause: Pause): Promise<void>;
+  /** Asks for a resync, which is done when somebody serves requests. */
+  request(request: ResyncRequest): Promise<void>;
   /** How many partitions a topic had when an epoch was first read; undefined before. */
   partitions(topic: string, base: Epoch): Promise<number | undefined>;
   notePartitions(topic: string, base: Epoch, partitions: number): Promise<void>;
@@ -210,6 +213,8 @@ export function createLedger(client: ClickHouseClient): ResyncLedger {
 
     pause: ({ topic, partition, epoch, kind, offset }) =>
       insert('ops.resync_pauses', { topic, partition, epoch, kind, offset: offset.toString() }),
+
+    request: (request) => requestResync(client, request),
   };
   return ledger;
 }

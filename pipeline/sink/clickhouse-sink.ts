@@ -3,6 +3,7 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { failpoint } from '#runtime/failpoint.ts';
 import { parseDecimalLsn } from '../change/lsn.ts';
 import { parseOffset } from '../change/offset.ts';
+import { transactionId } from '../change/transaction-snapshot.ts';
 import { COMMIT_LSN_OF_VERSION, firstVersion } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import {
@@ -103,18 +104,28 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
     },
 
     async storedPositions(plan, since) {
-      const rows = await rowsOf<{ partition: number; last: string; position: string }>(
+      const rows = await rowsOf<{
+        partition: number;
+        last: string;
+        position: string;
+        reader: number;
+      }>(
         `SELECT _partition AS partition, toString(max(_offset)) AS last,
-                toString(max(${COMMIT_LSN_OF_VERSION})) AS position
+                toString(max(${COMMIT_LSN_OF_VERSION})) AS position,
+                argMaxIf(_transaction, _offset, _op = 'snapshot' AND _transaction != 0) AS reader
          FROM ${CHANGES}.${quoteName(storageName(plan))}
          WHERE _version >= {least:UInt128} GROUP BY _partition`,
         { least: firstVersion(since).toString() },
         `reading how far ${plan.source}.${plan.relation} is stored`,
       );
       return new Map<number, StoredPosition>(
-        rows.map(({ partition, last, position }) => [
+        rows.map(({ partition, last, position, reader }) => [
           partition,
-          { offset: parseOffset(last), commitLsn: parseDecimalLsn(position) },
+          {
+            offset: parseOffset(last),
+            commitLsn: parseDecimalLsn(position),
+            snapshotBy: reader === 0 ? undefined : transactionId(BigInt(reader)),
+          },
         ]),
       );
     },

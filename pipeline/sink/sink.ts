@@ -1,5 +1,6 @@
 import type { Lsn } from '../change/lsn.ts';
 import type { Offset } from '../change/offset.ts';
+import type { TransactionId } from '../change/transaction-snapshot.ts';
 import type { Epoch } from '../change/version.ts';
 import type { Cell } from '../transform/column-type.ts';
 import type { RowBlock } from '../transform/row-block.ts';
@@ -19,6 +20,8 @@ export interface StoredPosition {
   readonly offset: Offset;
   /** Highest commit position. */
   readonly commitLsn: Lsn;
+  /** The transaction in which the connector's snapshot read the last row that came of one. */
+  readonly snapshotBy: TransactionId | undefined;
 }
 
 /**

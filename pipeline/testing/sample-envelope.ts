@@ -82,6 +82,7 @@ export interface SampleChange {
   readonly after?: Record<string, unknown> | null;
   readonly sequence?: string | null;
   readonly lsn?: number;
+  readonly transaction?: number;
   readonly committedAtMicros?: number;
 }
 
@@ -111,7 +112,7 @@ export function encodeChange(
       ts_ns: null,
       schema: 'public',
       table,
-      txId: 7,
+      txId: change.transaction ?? 7,
       lsn: change.lsn ?? 9056,
       xmin: null,
     },
