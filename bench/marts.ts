@@ -103,7 +103,9 @@ export async function measureMarts(
   }
 }
 
-const id = (kind: string, number: string) => `reinterpretAsUUID(sipHash128(${number}, '${kind}'))`;
+// Of one type, because a number hashes as its bytes.
+const id = (kind: string, number: string) =>
+  `reinterpretAsUUID(sipHash128(toUInt64(${number}), '${kind}'))`;
 
 /** Orders of numbers from `begin` on, with all that belongs to them. */
 async function fill(client: Warehouse, begin: number, count: number, all: number): Promise<void> {
@@ -120,7 +122,7 @@ async function fill(client: Warehouse, begin: number, count: number, all: number
        if(${isPaid}, 'captured', 'failed'), if(${isPaid}, ${at} + 1, NULL), 1`,
     `orders__sagas (id, order_id, kind, state, created_at, ended_at, _version)
      SELECT ${id('saga', 'n')}, ${id('order', 'n')}, 'place-order', if(${isPaid}, 'completed', 'compensated'),
-       ${at}, ${at} + 1, 1`,
+       ${at}, ${at} + toIntervalMillisecond(400 + sipHash64(n) % 3000), 1`,
     `orders__order_lines (order_id, line_no, product_id, product_name, quantity, line_total, _version)
      SELECT ${id('order', 'n')}, line, ${id('product', '(n + line) % 200')}, concat('Product ', toString((n + line) % 200)),
        line, n % 10000 / 200, 1`,

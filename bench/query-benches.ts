@@ -88,6 +88,9 @@ export const DRIFT: Bench = {
   },
 };
 
+/** What every panel is to answer within. */
+const PANEL_AIM_MS = 300;
+
 /** The query of every panel over a shop with many orders. */
 export const MARTS: Bench = {
   peers: [],
@@ -107,16 +110,22 @@ export const MARTS: Bench = {
             .map(({ ms }) => ({ what: panel, column: range, unit: 'ms' as const, runs: [ms] })),
         ),
       );
-    const within = panels.filter(({ ms }) => ms <= 300).length;
+    const within = panels.filter(({ ms }) => ms <= PANEL_AIM_MS).length;
     return {
       title: `the slowest panels over ${count(orders)} orders`,
       figures: [
         ...new Map(figures.map((figure) => [`${figure.what}/${figure.column}`, figure])).values(),
       ],
-      ratios: [],
+      ratios: [
+        {
+          what: `as fast as the ${PANEL_AIM_MS} ms that a panel may take, by the slowest`,
+          value: PANEL_AIM_MS / (slowest[0]?.ms ?? Infinity),
+          aim: 1,
+        },
+      ],
       drawn: 'ms',
       notes: [
-        `${within} of ${panels.length} panels and ranges answer within the 300 ms that are aimed at.`,
+        `${within} of ${panels.length} panels and ranges answer within ${PANEL_AIM_MS} ms.`,
         `Facts are computed as a whole in ${wholeSeconds.toFixed(0)} s, and follow 100 changed orders in ${(refreshMs / 1_000).toFixed(1)} s.`,
       ],
     };

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadDefinitions } from './definition/load-definitions.ts';
+import { queryPanel } from './server/panel-query.ts';
+import { parseTimeRange } from './server/time-range.ts';
+import { fillSampleMonths } from './testing/sample-months.ts';
 import { createSampleTables, fillSampleShop, type SampleShop } from './testing/sample-shop.ts';
 import { startPages, type RunningPages } from './testing/running-pages.ts';
 import type { Cell, Freshness, PanelData } from './wire.ts';
@@ -191,6 +194,59 @@ describe('with an hour of the shop', () => {
       });
     },
   );
+});
+
+describe('with months of the shop', () => {
+  const now = Date.now();
+  const day = (daysAgo: number, time: string) =>
+    `${new Date(now - daysAgo * 86_400_000).toISOString().slice(0, 10)}T${time}Z`;
+  const between = (from: string, to: string) => `from=${from}&to=${to}`;
+  const daily = dashboards.flatMap(({ id, panels, variables }) =>
+    panels
+      .filter(({ sql }) => sql.includes(' AS end'))
+      .map(({ id: panel, sql }) => ({ name: `${id}/${panel}`, sql, variables })),
+  );
+
+  beforeAll(async () => fillSampleMonths(pages.writer, now));
+
+  test.each(daily)('$name is what single rows say, whatever days are whole', async (panel) => {
+    const one: Readonly<Record<string, string>> = {
+      currency: 'EUR',
+      country: 'DE',
+      status: 'paid',
+      kind: 'place-order',
+    };
+    const none = Object.fromEntries(panel.variables.map(({ name }) => [name, '']));
+    // Where no day is whole, none is taken from what is added up already.
+    const single = panel.sql.replaceAll(/[^\n]* AS (end|turn)(?=[,\n])/g, ' begin AS $1');
+    expect(single).not.toBe(panel.sql);
+    for (const range of [
+      'range=30d',
+      between(day(58, '10:30:00'), day(29, '15:20:00.500')),
+      between(day(45, '00:00:00'), day(10, '00:00:00')),
+      between(day(31, '22:00:00'), day(28, '03:00:00')),
+      between(day(20, '01:00:00'), day(20, '23:00:00')),
+    ]) {
+      for (const variables of [none, { ...none, ...one }]) {
+        const parameters = {
+          range: parseTimeRange(new URLSearchParams(range), now, '1h'),
+          variables,
+        };
+        const [kept, counted] = await Promise.all(
+          [panel.sql, single].map(async (sql) =>
+            queryPanel(pages.parts.client, sql, parameters, new AbortController().signal),
+          ),
+        );
+        expect(kept, range).toEqual(counted);
+        if (variables === none) {
+          expect(
+            kept?.rows.flat().some((cell) => Number(cell) > 0),
+            range,
+          ).toBe(true);
+        }
+      }
+    }
+  });
 });
 
 const textOf = (cell: Cell | undefined) => (typeof cell === 'string' ? cell : JSON.stringify(cell));

@@ -20,6 +20,7 @@ export const CUSTOMERS_FACT: Fact = {
       first_paid_at  Nullable(${TIME}),
       last_order_at  Nullable(${TIME}),
       spent          Map(String, Decimal(38, 2)),
+      order_days     Array(Date),
       _version       UInt64 COMMENT 'How much of the tables the row contains; the highest counts',
       _deleted       UInt8  COMMENT '1 when there is no such row any more',
       INDEX signed_up_at signed_up_at TYPE minmax GRANULARITY 1
@@ -48,7 +49,8 @@ export const CUSTOMERS_FACT: Fact = {
 function rows(scope: Scope): string {
   return `SELECT
     u.id, u.name, toString(u.country), toString(u.status), u.created_at,
-    o.orders, o.paid_orders, o.first_order_at, o.first_paid_at, o.last_order_at, o.spent
+    o.orders, o.paid_orders, o.first_order_at, o.first_paid_at, o.last_order_at, o.spent,
+    o.order_days
   FROM (SELECT * FROM users.users WHERE ${scope('id')}) AS u
   LEFT JOIN
   (
@@ -59,7 +61,8 @@ function rows(scope: Scope): string {
       min(toNullable(placed_at)) AS first_order_at,
       min(paid_at) AS first_paid_at,
       max(toNullable(placed_at)) AS last_order_at,
-      sumMapIf(map(toString(currency), toDecimal128(total, 2)), isNotNull(paid_at)) AS spent
+      sumMapIf(map(toString(currency), toDecimal128(total, 2)), isNotNull(paid_at)) AS spent,
+      arraySort(groupUniqArray(toDate(placed_at))) AS order_days
     FROM orders.orders
     -- Keys are looked up first, in all versions: the newest of each row need not be found to leave most out.
     WHERE id IN (SELECT id FROM current.orders__orders WHERE ${scope('user_id')}) AND ${scope('user_id')}

@@ -28,6 +28,7 @@ export const SAGAS_FACT: Fact = {
       INDEX ended_at ended_at TYPE minmax GRANULARITY 1
     )
     ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (started_at, saga_id)
+    SETTINGS enable_block_number_column = 1
     COMMENT 'What mart saga_outcomes is made of; read the mart instead'`,
   touched: {
     'orders.sagas': (block) =>

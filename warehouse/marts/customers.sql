@@ -12,7 +12,8 @@ CREATE OR REPLACE VIEW marts.customers
     first_order_at Nullable(DateTime64(6, 'UTC')) COMMENT 'When the first order was placed; NULL without any',
     first_paid_at  Nullable(DateTime64(6, 'UTC')) COMMENT 'When an order was first paid; NULL without any',
     last_order_at  Nullable(DateTime64(6, 'UTC')) COMMENT 'When the last order was placed; NULL without any',
-    spent          Map(String, Decimal(38, 2))    COMMENT 'Totals of paid orders by currency (ISO 4217), before refunds'
+    spent          Map(String, Decimal(38, 2))    COMMENT 'Totals of paid orders by currency (ISO 4217), before refunds',
+    order_days     Array(Date)                    COMMENT 'Days on which orders were placed, UTC, each once, in order'
 )
 AS
 SELECT
@@ -26,6 +27,7 @@ SELECT
     first_order_at,
     first_paid_at,
     last_order_at,
-    spent
+    spent,
+    order_days
 FROM facts.customers FINAL
 COMMENT 'Customers with what they ordered, one row a user, as everything stands now';

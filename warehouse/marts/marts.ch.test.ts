@@ -12,7 +12,9 @@ import { refreshFacts } from './watch-marts.ts';
 const ALL = [
   'customer_history',
   'customers',
+  'daily_orders',
   'daily_revenue',
+  'daily_sagas',
   'order_lines',
   'orders',
   'saga_outcomes',
@@ -398,6 +400,39 @@ test('the figures of a small shop', async () => {
     },
   ]);
 
+  const daily = { day: '2026-03-01', paid_day: '2026-03-01', status: 'paid', currency: 'EUR' };
+  expect(await rows(`SELECT * FROM marts.daily_orders ORDER BY country, orders, total`)).toEqual(
+    [
+      { paid_day: '2026-03-02', country: 'DE', payment_method: 'unknown', total: '10.1' },
+      { country: 'DE', payment_method: 'card', total: '30.3', refunded: '4' },
+      {
+        paid_day: null,
+        status: 'cancelled',
+        country: 'US',
+        payment_method: 'card',
+        cancel_reason: 'no-stock',
+        total: '5',
+      },
+      { currency: 'USD', country: 'US', payment_method: 'wallet', total: '20' },
+      { country: 'unknown', payment_method: 'unknown', total: '10.1' },
+    ].map((row) => ({ ...daily, cancel_reason: null, orders: 1, refunded: '0', ...row })),
+  );
+
+  const began = { day: '2026-03-01', ended_day: '2026-03-01', kind: 'place-order', is_ended: true };
+  expect(await rows(`SELECT * FROM marts.daily_sagas ORDER BY kind, state`)).toEqual(
+    [
+      { state: 'compensated', reason: 'payment-declined', duration_ms: 250 },
+      { state: 'completed', duration_ms: 1500 },
+      {
+        ended_day: null,
+        kind: 'ship-order',
+        state: 'running',
+        is_ended: false,
+        duration_ms: null,
+      },
+    ].map((row) => ({ ...began, reason: null, sagas: 1, ...row })),
+  );
+
   expect(
     await rows(`SELECT name, valid_from, valid_to, is_current FROM marts.customer_history
                 WHERE customer_id = '${user(1)}' ORDER BY valid_from`),
@@ -510,5 +545,13 @@ test('an update and a delete correct the figures', async () => {
   ).toEqual([
     { country: 'DE', currency: 'EUR', revenue: '30.3' },
     { country: 'US', currency: 'USD', revenue: '25' },
+  ]);
+  expect(
+    await rows(`SELECT status, currency, country, orders, total FROM marts.daily_orders
+                WHERE paid_day = '2026-03-01' ORDER BY ALL`),
+  ).toEqual([
+    { status: 'paid', currency: 'EUR', country: 'DE', orders: 1, total: '30.3' },
+    { status: 'paid', currency: 'USD', country: 'US', orders: 1, total: '5' },
+    { status: 'paid', currency: 'USD', country: 'US', orders: 1, total: '20' },
   ]);
 });

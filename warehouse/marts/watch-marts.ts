@@ -4,10 +4,12 @@ import { describeError, isAbort } from '#runtime/errors.ts';
 import type { Logger } from '#runtime/log.ts';
 import { CUSTOMERS_FACT } from '../facts/customers.ts';
 import type { Fact } from '../facts/fact.ts';
+import { ORDER_DAYS } from '../facts/order-days.ts';
 import { ORDERS_FACT } from '../facts/orders.ts';
 import { refreshDayRollup, type DayRollup } from '../facts/day-rollup.ts';
 import { refreshFact } from '../facts/refresh-fact.ts';
 import { REVENUE_DAYS } from '../facts/revenue-days.ts';
+import { SAGA_DAYS } from '../facts/saga-days.ts';
 import { SAGAS_FACT } from '../facts/sagas.ts';
 import { applyMarts, type AppliedMarts } from './apply-marts.ts';
 import { readMartFiles } from './mart-files.ts';
@@ -22,7 +24,7 @@ const LONGEST_REST_MS = 2_000;
 export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT, CUSTOMERS_FACT];
 
 /** What facts add up to. */
-const ROLLUPS: readonly DayRollup[] = [REVENUE_DAYS];
+export const ROLLUPS: readonly DayRollup[] = [REVENUE_DAYS, ORDER_DAYS, SAGA_DAYS];
 
 /** Brings all facts up to their tables, and rollups to their facts, once. @throws what the client throws */
 export async function refreshFacts(client: ClickHouseClient): Promise<void> {
