@@ -19,6 +19,8 @@ const INTERVAL_MS = 2_000;
 /** A fact rests as long as its refresh took, but neither shorter nor longer than this. */
 const SHORTEST_REST_MS = 500;
 const LONGEST_REST_MS = 2_000;
+/** A day is read again for any change of it, and mostly asked for when it is over. */
+const ROLLUP_REST_MS = LONGEST_REST_MS;
 
 /** Facts that marts read. */
 export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT, CUSTOMERS_FACT];
@@ -69,13 +71,15 @@ export async function watchMarts(options: {
   await Promise.all([
     keepMarts(),
     ...facts.map(async (fact) =>
-      keepFresh(fact.name, { log, signal }, async () => {
+      keepFresh(fact.name, { shortestRestMs: SHORTEST_REST_MS, log, signal }, async () => {
         const { done } = await refreshFact(client, fact);
         if (done === 'all') log.info({ fact: fact.name }, 'fact computed as a whole');
       }),
     ),
     ...rollups.map(async (rollup) =>
-      keepFresh(rollup.name, { log, signal }, async () => refreshDayRollup(client, rollup)),
+      keepFresh(rollup.name, { shortestRestMs: ROLLUP_REST_MS, log, signal }, async () =>
+        refreshDayRollup(client, rollup),
+      ),
     ),
   ]);
 }
@@ -88,7 +92,11 @@ function sourceOf(table: string): string {
 
 async function keepFresh(
   fact: string,
-  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+  {
+    shortestRestMs,
+    log,
+    signal,
+  }: { readonly shortestRestMs: number; readonly log: Logger; readonly signal: AbortSignal },
   refresh: () => Promise<unknown>,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -100,7 +108,7 @@ async function keepFresh(
       log.warn({ fact, reason: describeError(error) }, 'fact not brought up to date');
     }
     const took = performance.now() - began;
-    await rest(Math.min(Math.max(took, SHORTEST_REST_MS), LONGEST_REST_MS), signal);
+    await rest(Math.min(Math.max(took, shortestRestMs), LONGEST_REST_MS), signal);
   }
 }
 
