@@ -145,12 +145,16 @@ async function fill(client: Warehouse, begin: number, count: number, all: number
   });
 }
 
-/** Some of the newest orders go on. */
+/** Orders go on: half of them the newest, half from all times, so that a small part reaches over all others. */
 async function change(client: Warehouse, round: number, all: number): Promise<void> {
+  const half = CHANGED / 2;
+  const step = Math.floor(all / half);
   await client.command({
     query: `INSERT INTO current.orders__orders
             SELECT * REPLACE ('shipped' AS status, _version + ${round} + 1 AS _version)
             FROM current.orders__orders FINAL
-            WHERE id IN (SELECT ${id('order', 'n')} FROM (SELECT ${all} - 1 - number AS n FROM numbers(${CHANGED})))`,
+            WHERE id IN (SELECT ${id('order', 'n')}
+                         FROM (SELECT if(number < ${half}, ${all} - 1 - number, (number - ${half}) * ${step} + ${round}) AS n
+                               FROM numbers(${CHANGED})))`,
   });
 }

@@ -1,6 +1,7 @@
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { refreshFacts } from '../../warehouse/marts/watch-marts.ts';
 
+const DAY_MS = 86_400_000;
 const ORDERS = 1_500;
 /** Few days, because each is added up for itself; some side by side, some where a month before ends. */
 const DAYS_AGO = [0, 1, 2, 10, 20, 28, 30, 31, 45, 59];
@@ -14,22 +15,26 @@ const id = (kind: string, number: string) =>
  * and ended on the day of their placement and later.
  */
 export async function fillSampleMonths(client: Warehouse, now: number): Promise<void> {
-  const placed = `fromUnixTimestamp64Milli(toInt64(${now} - [${DAYS_AGO.join(', ')}][n % ${DAYS_AGO.length} + 1] * 86400000 - n * 7919 % 86400 * 1000), 'UTC')`;
+  const today = Math.floor(now / DAY_MS) * DAY_MS;
+  const daysAgo = `[${DAYS_AGO.join(', ')}][n % ${DAYS_AGO.length} + 1]`;
+  const placed = `fromUnixTimestamp64Milli(toInt64(${today} - ${daysAgo} * ${DAY_MS} + n * 7919000 % ${DAY_MS}), 'UTC')`;
   const later = `${placed} + toIntervalMinute(n * 37 % 3000)`;
-  const isPaid = 'n % 5 != 0';
+  const isPaid = 'n % 7 != 0';
+  // Days take turns with n; half of all on each of them.
+  const half = `intDiv(n, ${DAYS_AGO.length}) % 2 + 1`;
   for (const into of [
     `users__users (id, name, country, status, created_at, _version)
      SELECT ${id('user', 'n')}, 'Somebody', ['DE', 'FR', 'US'][n % 3 + 1], 'active', ${placed}, 1`,
     `orders__orders (id, order_number, user_id, status, total, currency, placed_at, paid_at, cancel_reason, _version)
      SELECT ${id('order', 'n')}, n, ${id('user', `n * 7919 % ${ORDERS + 500}`)},
        if(${isPaid}, ['paid', 'shipped', 'refunded'][n % 3 + 1], 'cancelled'), n % 1000 / 100 + 5,
-       ['EUR', 'USD'][n % 2 + 1], ${placed}, if(${isPaid}, ${later}, NULL), if(${isPaid}, NULL, 'late'), 1`,
+       ['EUR', 'USD'][${half}], ${placed}, if(${isPaid}, ${later}, NULL), if(${isPaid}, NULL, 'late'), 1`,
     `orders__order_lines (order_id, line_no, product_id, product_name, quantity, line_total, _version)
      SELECT ${id('order', 'n')}, 1, ${id('product', 'n % 7')}, concat('Product ', toString(n % 7)), n % 3 + 1, 5, 1`,
-    `payments__payments (id, order_id, amount, currency, method, status, captured_at, _version)
-     SELECT n + 1000000, ${id('order', 'n')}, 5, 'EUR', ['card', 'wallet'][n % 2 + 1], 'captured', ${later}, 1`,
+    `payments__payments (id, order_id, amount, refunded_amount, currency, method, status, captured_at, _version)
+     SELECT n + 1000000, ${id('order', 'n')}, 5, n % 3, 'EUR', ['card', 'wallet'][${half}], 'captured', ${later}, 1`,
     `orders__sagas (id, order_id, kind, state, created_at, ended_at, _version)
-     SELECT ${id('saga', 'n')}, ${id('order', 'n')}, ['place-order', 'ship-order'][n % 2 + 1],
+     SELECT ${id('saga', 'n')}, ${id('order', 'n')}, ['place-order', 'ship-order'][${half}],
        if(${isPaid}, 'completed', 'compensated'), ${placed}, if(n % 9 = 0, NULL, ${later}), 1`,
   ]) {
     await client.command({

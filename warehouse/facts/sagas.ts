@@ -25,7 +25,8 @@ export const SAGAS_FACT: Fact = {
       step_attempts UInt64,
       _version      UInt64 COMMENT 'How much of the tables the row contains; the highest counts',
       _deleted      UInt8  COMMENT '1 when there is no such row any more',
-      INDEX ended_at ended_at TYPE minmax GRANULARITY 1
+      INDEX ended_at ended_at TYPE minmax GRANULARITY 1,
+      INDEX is_ended is_ended TYPE minmax GRANULARITY 1
     )
     ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (started_at, saga_id)
     SETTINGS enable_block_number_column = 1
