@@ -6,7 +6,7 @@ import { queryPanel } from '../dashboards/server/panel-query.ts';
 import { parseTimeRange } from '../dashboards/server/time-range.ts';
 import { connectAnalyst } from '../dashboards/server/analyst-client.ts';
 import { connectWarehouse, type Warehouse } from '../pipeline/sink/clickhouse-client.ts';
-import { createShopTables } from '../pipeline/testing/shop-tables.ts';
+import { createShopTables, numberedId as id } from '../pipeline/testing/shop-tables.ts';
 import { applyMarts } from '../warehouse/marts/apply-marts.ts';
 import { readMartFiles } from '../warehouse/marts/mart-files.ts';
 import { refreshFacts } from '../warehouse/marts/watch-marts.ts';
@@ -102,10 +102,6 @@ export async function measureMarts(
     await analyst.close();
   }
 }
-
-// Of one type, because a number hashes as its bytes.
-const id = (kind: string, number: string) =>
-  `reinterpretAsUUID(sipHash128(toUInt64(${number}), '${kind}'))`;
 
 /** Orders of numbers from `begin` on, with all that belongs to them. */
 async function fill(client: Warehouse, begin: number, count: number, all: number): Promise<void> {

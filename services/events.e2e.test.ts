@@ -5,6 +5,7 @@ import { createLogger } from '#runtime/log.ts';
 import { localAddresses } from '../cli/local-environment.ts';
 import { ShopStack } from '../cli/testing/shop-stack.ts';
 import { loadLocalSettings } from '../local/settings.ts';
+import { consumerLag } from '../pipeline/source/consumer-lag.ts';
 import { createKafka } from '../pipeline/source/kafka-client.ts';
 
 /*
@@ -100,15 +101,7 @@ async function expectEventsApplied(): Promise<void> {
 async function whatIsBehind(): Promise<string> {
   const { KAFKA_BROKERS = '', CONNECT_URL = '' } = localAddresses(loadLocalSettings(shop.env));
   const log = createLogger('test', 'silent');
-  const admin = createKafka({ clientId: 'test', brokers: KAFKA_BROKERS.split(','), log }).admin();
-  await admin.connect();
-  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith('events.'));
-  const ends = await Promise.all(
-    topics.map(async (topic) => {
-      const places = await admin.fetchTopicOffsets(topic);
-      return `${topic} ${places.map(({ high }) => high).join()}`;
-    }),
-  );
+  const kafka = createKafka({ clientId: 'test', brokers: KAFKA_BROKERS.split(','), log });
   const generations = await shop.query<{ number: number; state: string }>(
     'order-history',
     `SELECT number, state::text FROM generations WHERE state <> 'retired'`,
@@ -119,16 +112,15 @@ async function whatIsBehind(): Promise<string> {
         'order-history',
         `SELECT topic, reason FROM generation_${number}.rejected_events LIMIT 5`,
       );
-      const offsets = await admin.fetchOffsets({ groupId: `order-history-${number}`, topics });
-      const places = offsets.map(
-        ({ topic, partitions }) => `${topic} ${partitions.map(({ offset }) => offset).join()}`,
+      const lags = await consumerLag(kafka, `order-history-${number}`, (topic) =>
+        topic.startsWith('events.'),
       );
-      return { number, state, rejected, places };
+      const behind = lags.map(({ topic, records }) => `${topic} ${records}`);
+      return { number, state, rejected, behind };
     }),
   );
-  await admin.disconnect();
   const connectors = await fetch(`${CONNECT_URL}/connectors?expand=status`);
-  return JSON.stringify({ ends, read, connectors: await connectors.json() });
+  return JSON.stringify({ read, connectors: await connectors.json() });
 }
 
 test('the read model is what the owners say, built from their events alone', async () => {

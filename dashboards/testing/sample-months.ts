@@ -1,14 +1,11 @@
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
+import { numberedId as id } from '../../pipeline/testing/shop-tables.ts';
 import { refreshFacts } from '../../warehouse/marts/watch-marts.ts';
 
 const DAY_MS = 86_400_000;
 const ORDERS = 1_500;
 /** Few days, because each is added up for itself; some side by side, some where a month before ends. */
 const DAYS_AGO = [0, 1, 2, 10, 20, 28, 30, 31, 45, 59];
-
-// Of one type, because a number hashes as its bytes.
-const id = (kind: string, number: string) =>
-  `reinterpretAsUUID(sipHash128(toUInt64(${number}), '${kind}'))`;
 
 /**
  * Fills the tables with orders of two months before `now`: of buyers whom users knows and others, paid

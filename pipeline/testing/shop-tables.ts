@@ -8,6 +8,16 @@ const LABEL = 'LowCardinality(String)';
 const MONEY = 'Decimal(12, 2)';
 
 /**
+ * SQL of the id that stands for a number.
+ *
+ * @param kind - of what it is the id: one number stands for another thing of each kind
+ * @param number - SQL; made one type, because a number hashes as its bytes
+ */
+export function numberedId(kind: string, number: string): string {
+  return `reinterpretAsUUID(sipHash128(toUInt64(${number}), '${kind}'))`;
+}
+
+/**
  * The shop's tables as the pipeline makes them, by `<source>.<table>`: columns with their types in
  * ClickHouse, `!` before the columns of the key, `?` after a type that may be NULL.
  */
