@@ -412,35 +412,40 @@ test.concurrent(
   },
 );
 
-test.concurrent('a consumer that the client library gave up begins anew where it was', async () => {
-  const source = new Source('given_up');
-  await source.create(1);
-  await source.write(3);
-  const stop = new AbortController();
-  const offsets: string[] = [];
-  const reader = createKafkaSource({
-    kafka,
-    groupId: 'given-up',
-    isWanted: (topic) => topic === source.topic,
-    log: createLogger('t', 'silent'),
-    topicRefreshMs: 100,
-    commitIntervalMs: 100,
-    maxWaitMs: 100,
-    maxBytesPerPartition: 1_024,
-  });
-  const running = reader.run(
-    {
-      onAssigned: () => undefined,
-      // The library comes back by itself only from errors that it calls retriable.
-      onRecords: async ({ records }) => {
-        offsets.push(...records.map(({ offset }) => String(offset)));
-        if (offsets.length === records.length) throw new TypeError('of no kind the library knows');
+// What waits must be the test's own `expect`: the global one belongs to no test beside others.
+test.concurrent(
+  'a consumer that the client library gave up begins anew where it was',
+  async ({ expect }) => {
+    const source = new Source('given_up');
+    await source.create(1);
+    await source.write(3);
+    const stop = new AbortController();
+    const offsets: string[] = [];
+    const reader = createKafkaSource({
+      kafka,
+      groupId: 'given-up',
+      isWanted: (topic) => topic === source.topic,
+      log: createLogger('t', 'silent'),
+      topicRefreshMs: 100,
+      commitIntervalMs: 100,
+      maxWaitMs: 100,
+      maxBytesPerPartition: 1_024,
+    });
+    const running = reader.run(
+      {
+        onAssigned: () => undefined,
+        // The library comes back by itself only from errors that it calls retriable.
+        onRecords: async ({ records }) => {
+          offsets.push(...records.map(({ offset }) => String(offset)));
+          if (offsets.length === records.length)
+            throw new TypeError('of no kind the library knows');
+        },
       },
-    },
-    stop.signal,
-  );
-  await expect.poll(() => offsets.join(), { timeout: DEADLINE_MS }).toBe('0,1,2,0,1,2');
-  stop.abort();
-  await running;
-  await reader.close();
-});
+      stop.signal,
+    );
+    await expect.poll(() => offsets.join(), { timeout: DEADLINE_MS }).toBe('0,1,2,0,1,2');
+    stop.abort();
+    await running;
+    await reader.close();
+  },
+);
