@@ -183,6 +183,19 @@ test('a page loads quickly and is no larger than it may be', async () => {
   }
 });
 
+test('the query of a panel stands on the SQL page with its values, and says the same', async () => {
+  await open('/d/overview?range=6h');
+  await settled();
+  const [shown = ''] = await text('[data-panel=orders] .stat-value');
+  const href = await page.evaluate(
+    `document.querySelector('[data-panel=orders] .panel-tools a').getAttribute('href')`,
+  );
+  await open(String(href));
+  await page.waitForSelector('.output[data-state=done]');
+  expect(await text('.grid-row')).toEqual([`${shown}0`]);
+  expect(complaints).toEqual([]);
+});
+
 describe('SQL', () => {
   const sqlPath = (sql: string) => `/sql?${new URLSearchParams({ sql }).toString()}`;
   const finished = async () => page.waitForSelector('.output[data-state=done]');

@@ -203,7 +203,7 @@ describe('with months of the shop', () => {
   const between = (from: string, to: string) => `from=${from}&to=${to}`;
   const daily = dashboards.flatMap(({ id, panels, variables }) =>
     panels
-      .filter(({ sql }) => / AS (end|since)/.test(sql))
+      .filter(({ sql }) => /\{days_from:/.test(sql))
       .map(({ id: panel, sql }) => ({ name: `${id}/${panel}`, sql, variables })),
   );
 
@@ -219,7 +219,8 @@ describe('with months of the shop', () => {
     const none = Object.fromEntries(panel.variables.map(({ name }) => [name, '']));
     // Where no day is whole, none is taken from what is added up already.
     const single = panel.sql
-      .replaceAll(/[^\n]* AS (end|turn)(?=[,\n])/g, ' begin AS $1')
+      .replaceAll(/\{(chart_)?days_to:/g, '{days_from:')
+      .replaceAll('{previous_days_to:', '{previous_days_from:')
       .replace(/\) AS since/, ') AS from_days, toDate(0) AS since');
     expect(single).not.toBe(panel.sql);
     for (const range of [

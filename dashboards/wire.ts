@@ -78,6 +78,8 @@ export interface PanelData extends Rows {
   readonly to: number;
   /** Length of the pieces that time is cut into. */
   readonly bucketSeconds: number;
+  /** Values of the parameters of the query. */
+  readonly parameters: Readonly<Record<string, string | number>>;
 }
 
 /** What is known of one source behind a page; times in milliseconds since 1970. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { GIVEN_PARAMETERS } from './sql-parameters.ts';
 
-/** Names that the address of a page uses for itself. */
-export const RESERVED_VARIABLES: readonly string[] = [
+/** Names that the address of a page and queries have for themselves. */
+const RESERVED_VARIABLES: readonly string[] = [
+  ...GIVEN_PARAMETERS,
   'range',
-  'from',
-  'to',
   'at',
   'series',
   'label',
@@ -31,7 +31,7 @@ const identifier = z
   .string()
   .regex(/^[a-z][a-z0-9_]*$/, 'must be lower-case letters, digits and underscores')
   .refine((name) => !RESERVED_VARIABLES.includes(name), {
-    error: ({ input }) => `"${String(input)}" is a word of the page's address`,
+    error: ({ input }) => `"${String(input)}" is a word of the page's own`,
   });
 
 const sentence = z.string().min(1, 'must not be empty');

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { TributaryError } from '#runtime/errors.ts';
 import { didYouMean } from '../../pipeline/catalog/did-you-mean.ts';
 import { dashboardDocument, type Dashboard } from './definition.ts';
-import { unknownParameters } from './sql-parameters.ts';
+import { GIVEN_PARAMETERS, unknownParameters } from './sql-parameters.ts';
 
 type Path = readonly PropertyKey[];
 
@@ -109,7 +109,7 @@ function parameterProblems(
   return unknownParameters(sql, [...variables, ...more]).map((name) => ({
     place,
     what: `nothing gives the parameter {${name}}`,
-    fix: `Add a variable of that name, or use one of: ${['from', 'to', 'bucket', 'previous_from', ...more, ...variables].join(', ')}.`,
+    fix: `Add a variable of that name, or use one of: ${[...GIVEN_PARAMETERS, ...more, ...variables].join(', ')}.`,
   }));
 }
 

@@ -3,9 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { loadDefinitions } from '../definition/load-definitions.ts';
+import { GIVEN_PARAMETERS } from '../definition/sql-parameters.ts';
+import { valuesFor } from '../server/panel-query.ts';
+import { parseTimeRange } from '../server/time-range.ts';
 import { startPages, type RunningPages } from '../testing/running-pages.ts';
 import { fillFindings, fillQuietRounds } from '../testing/sample-drift.ts';
 import { createSampleTables, fillSampleShop } from '../testing/sample-shop.ts';
+import { grafanaSql } from './grafana-sql.ts';
 import { outdatedFiles } from './write-grafana.ts';
 
 /** What Grafana's model of a dashboard asks for; that its values are of its types, tsc checks. */
@@ -106,7 +110,7 @@ function interpolate(sql: string, values: Readonly<Record<string, string>>): str
   };
   return sql.replaceAll(/\$\{(\w+)(:sqlstring)?\}/g, (found, name: string, isText?: string) => {
     const value = values[name];
-    if (isText === undefined) return globals[name] ?? found;
+    if (isText === undefined) return value ?? globals[name] ?? found;
     return value === undefined ? "''" : `'${value.replaceAll("'", "''")}'`;
   });
 }
@@ -122,6 +126,24 @@ async function run(sql: string): Promise<{ columns: string[]; rows: unknown[][] 
   const { meta, data } = JSON.parse(text) as { meta: { name: string }[]; data: unknown[][] };
   return { columns: meta.map(({ name }) => name), rows: data };
 }
+
+test('times and whole days are those of the built-in pages', async () => {
+  const query = `SELECT ${GIVEN_PARAMETERS.map((name) => `{${name}:String}`).join(', ')}`;
+  for (const [from, to] of [
+    ['2026-01-01T10:30:00.500Z', '2026-03-14T08:15:00Z'],
+    ['2026-03-10T00:00:00Z', '2026-03-12T00:00:00Z'],
+    ['2026-03-10T00:00:00.001Z', '2026-03-10T23:59:59.999Z'],
+  ] as const) {
+    const range = parseTimeRange(new URLSearchParams({ from, to }), Date.now(), '1h');
+    const globals = {
+      __from: String(range.from),
+      __to: String(range.to),
+      __interval_ms: String(range.bucketSeconds * 1000),
+    };
+    const { rows } = await run(interpolate(grafanaSql(query), globals));
+    expect(rows).toEqual([Object.values(valuesFor(query, { range, variables: {} }))]);
+  }
+});
 
 test('the files are what the definitions say (npm run docs)', async () => {
   expect(await outdatedFiles()).toEqual([]);

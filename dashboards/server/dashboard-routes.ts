@@ -9,7 +9,7 @@ import { DOWNLOAD_ENDINGS, sendDownload } from './downloads.ts';
 import { enterTurnstile } from './enter-turnstile.ts';
 import { readFreshness, type FreshnessParts } from './freshness.ts';
 import { goneSignal } from './gone-signal.ts';
-import { panelFile, queryPanel, type PanelParameters } from './panel-query.ts';
+import { panelFile, queryPanel, valuesFor, type PanelParameters } from './panel-query.ts';
 import { SharedQueries } from './shared-queries.ts';
 import { Turnstile } from './turnstile.ts';
 import { BadTimeRange, bucketAt, parseTimeRange, type TimeRange } from './time-range.ts';
@@ -47,6 +47,7 @@ export function dashboardRoutes(dashboards: readonly Dashboard[], parts: Freshne
           from: range.from,
           to: range.to,
           bucketSeconds: range.bucketSeconds,
+          parameters: valuesFor(sql, parameters),
         }),
         goneSignal(response),
       ),

@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream';
 import type { ClickHouseClient } from '@clickhouse/client';
-import { parametersOf } from '../definition/sql-parameters.ts';
+import { parametersOf, type GivenParameter } from '../definition/sql-parameters.ts';
 import type { Cell, Column, Rows } from '../wire.ts';
 import { DOWNLOAD_SETTINGS, DOWNLOADS, type DownloadEnding } from './downloads.ts';
 import type { TimeRange } from './time-range.ts';
+
+const DAY_SECONDS = 86_400;
 
 /** How values come: exact, and times that need no time zone to be understood. */
 const EXACT = {
@@ -77,19 +79,40 @@ export function valuesFor(
   sql: string,
   { range, variables }: PanelParameters,
 ): Record<string, string | number> {
-  const given: Record<string, string | number> = {
-    ...variables,
-    from: timeText(range.from),
-    to: timeText(range.to),
-    previous_from: timeText(range.previousFrom),
-    bucket: range.bucketSeconds,
-  };
+  const given: Readonly<Record<string, string | number>> = { ...variables, ...givenBy(range) };
   return Object.fromEntries(
     parametersOf(sql).flatMap((name) => {
       const value = given[name];
       return value === undefined ? [] : [[name, value]];
     }),
   );
+}
+
+function givenBy(range: TimeRange): Readonly<Record<GivenParameter, string | number>> {
+  const { from, to, previousFrom, bucketSeconds } = range;
+  const isOfDays = bucketSeconds % DAY_SECONDS === 0;
+  return {
+    from: timeText(from),
+    to: timeText(to),
+    bucket: bucketSeconds,
+    previous_from: timeText(previousFrom),
+    days_from: dayText(dayFrom(from)),
+    days_to: dayText(to),
+    // Only pieces of whole days can be made of days.
+    chart_days_to: dayText(isOfDays ? to : dayFrom(from)),
+    previous_days_from: dayText(dayFrom(previousFrom)),
+    previous_days_to: dayText(from),
+  };
+}
+
+/** A time on the first day that begins no earlier. */
+function dayFrom(ms: number): number {
+  return ms + DAY_SECONDS * 1000 - 1;
+}
+
+/** As ClickHouse reads a Date. */
+function dayText(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
 }
 
 /** As ClickHouse reads a DateTime64 whose type names the zone UTC. */

@@ -82,7 +82,7 @@ export function createPanel(dashboard: DashboardAbout, about: PanelAbout, first:
 
   function show(shown: PanelData): void {
     element.dataset['state'] = shown.rows.length === 0 ? 'empty' : 'data';
-    sqlLink.href = sqlHref(about, view, shown);
+    sqlLink.href = sqlHref(about, shown);
     if (shown.rows.length === 0) {
       replace(emptyView(about));
       return;
@@ -280,18 +280,8 @@ function emptyView({ empty }: PanelAbout): HTMLElement {
 }
 
 /** The query with its values, for the SQL page. */
-function sqlHref(about: PanelAbout, view: View, { from, to, bucketSeconds }: PanelData): string {
-  const time = (ms: number) => new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
-  const values: Record<string, string> = {
-    ...view.variables,
-    from: time(from),
-    to: time(to),
-    previous_from: time(from - (to - from)),
-    bucket: String(bucketSeconds),
-  };
+function sqlHref(about: PanelAbout, { parameters }: PanelData): string {
   const query = new URLSearchParams({ sql: about.sql.trim() });
-  for (const [name, value] of Object.entries(values)) {
-    if (about.sql.includes(`{${name}:`)) query.set(`param_${name}`, value);
-  }
+  for (const [name, value] of Object.entries(parameters)) query.set(`param_${name}`, String(value));
   return `/sql?${query.toString()}`;
 }

@@ -34,5 +34,6 @@ export function barData(
     from: 0,
     to: 0,
     bucketSeconds: 1,
+    parameters: {},
   };
 }

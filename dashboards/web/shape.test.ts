@@ -18,6 +18,7 @@ const data = (columns: string[], rows: PanelData['rows'], type = 'UInt64'): Pane
   from: T0,
   to: T0 + 30_000,
   bucketSeconds: 10,
+  parameters: {},
 });
 
 test('series have a point for each piece of time, in either form', () => {
