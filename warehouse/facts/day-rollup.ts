@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { ClickHouseClient } from '@clickhouse/client';
 
+/** Days of one statement: reading the fact once for many days takes no longer than for one, adding up takes memory. */
+const DAYS_AT_ONCE = 32;
+
 /**
  * What a fact adds up to, day by day: a table in database `facts` with one row a day, in which all
  * entries of the day are. So a day is replaced as a whole, and entries that are no more leave nothing
@@ -18,8 +21,8 @@ export interface DayRollup {
   readonly touched: (block: string) => string;
   /** SELECT of all days. */
   readonly days: string;
-  /** SELECT of the entries of a day, which is given as an SQL literal. */
-  readonly entries: (day: string) => string;
+  /** SELECT of the entries of days, each with its `day` in front. The days are an SQL list: `day IN (<days>)`. */
+  readonly entries: (days: string) => string;
 }
 
 /**
@@ -44,11 +47,18 @@ export async function refreshDayRollup(
     client,
     `SELECT DISTINCT toString(day) AS day FROM (${known === undefined ? rollup.days : rollup.touched(`${known.block}`)}) ORDER BY day`,
   );
-  for (const { day } of days) {
-    const literal = `toDate('${day}')`;
+  for (let begin = 0; begin < days.length; begin += DAYS_AT_ONCE) {
+    const list = days
+      .slice(begin, begin + DAYS_AT_ONCE)
+      .map(({ day }) => `toDate('${day}')`)
+      .join(', ');
     await client.command({
+      // A day that has no entries any more is replaced by an empty one.
       query: `INSERT INTO facts.${rollup.name}
-              SELECT ${literal}, groupArray(tuple(*)), ${fact.block} FROM (${rollup.entries(literal)})`,
+              SELECT d.day, e.entries, ${fact.block}
+              FROM (SELECT arrayJoin([${list}]) AS day) AS d
+              LEFT JOIN (SELECT day, groupArray(tuple(* EXCEPT day)) AS entries
+                         FROM (${rollup.entries(list)}) GROUP BY day) AS e ON e.day = d.day`,
       clickhouse_settings: { wait_end_of_query: 1 },
     });
   }

@@ -277,20 +277,31 @@ test(
   async () => {
     await freshTables();
     await refresh('all');
+    await refreshRollups();
     const many = 3_000;
+    const days = 75;
+    const at = `toDateTime64('2026-01-01', 6, 'UTC') + INTERVAL number % ${days} DAY`;
     await client.command({
-      query: `INSERT INTO current.orders__orders (id, order_number, user_id, placed_at, _version)
-            SELECT generateUUIDv4(number), number, generateUUIDv4(number + ${many}), now64(6), 1 FROM numbers(${many})`,
+      query: `INSERT INTO current.orders__orders (id, order_number, user_id, total, placed_at, paid_at, _version)
+            SELECT generateUUIDv4(number), number, generateUUIDv4(number + ${many}), number % 9, ${at}, ${at} + INTERVAL 1 DAY, 1
+            FROM numbers(${many})`,
     });
     await client.command({
-      query: `INSERT INTO current.orders__sagas (id, order_id, kind, created_at, _version)
-            SELECT generateUUIDv4(number), id, 'place-order', now64(6), 1
+      query: `INSERT INTO current.orders__order_lines (order_id, line_no, product_id, quantity, line_total, _version)
+            SELECT id, line_no, toUUID('${uuid('c', 1)}'), line_no, 1, 1
+            FROM current.orders__orders ARRAY JOIN [1, 2] AS line_no`,
+    });
+    await client.command({
+      query: `INSERT INTO current.orders__sagas (id, order_id, kind, created_at, ended_at, _version)
+            SELECT generateUUIDv4(number), id, 'place-order', ${at}, ${at} + INTERVAL number SECOND, 1
             FROM (SELECT id, order_number AS number FROM current.orders__orders)`,
     });
     for (const fact of FACTS) {
       expect(await refreshFact(client, fact)).toEqual({ done: 'some', keys: many });
       await expectRight(fact);
     }
+    for (const rollup of ROLLUPS) expect(await refreshDayRollup(client, rollup)).toBe(days);
+    await expectRightDays();
   },
   TIMEOUT_MS,
 );

@@ -23,11 +23,11 @@ export const ORDER_DAYS: DayRollup = {
   touched: (block) =>
     `SELECT toDate(placed_at) AS day FROM facts.orders WHERE _block_number > ${block}`,
   days: 'SELECT DISTINCT toDate(placed_at) AS day FROM facts.orders FINAL',
-  entries: (day) =>
+  entries: (days) =>
     `SELECT
-       toDate(paid_at) AS paid_day, status, currency, ifNull(buyer_country, 'unknown') AS country,
+       toDate(placed_at) AS day, toDate(paid_at) AS paid_day, status, currency, ifNull(buyer_country, 'unknown') AS country,
        ifNull(payment_method, 'unknown') AS method, cancel_reason, count(), sum(total), sum(refunded)
      FROM facts.orders FINAL
-     WHERE placed_at >= ${day} AND placed_at < ${day} + 1
-     GROUP BY paid_day, status, currency, country, method, cancel_reason`,
+     WHERE date_trunc('day', placed_at) IN (${days})
+     GROUP BY day, paid_day, status, currency, country, method, cancel_reason`,
 };

@@ -21,12 +21,13 @@ export const REVENUE_DAYS: DayRollup = {
      SELECT toDate(assumeNotNull(paid_at)) FROM changes.orders__orders
      WHERE isNotNull(paid_at) AND id IN (SELECT order_id FROM facts.orders WHERE _block_number > ${block})`,
   days: 'SELECT DISTINCT toDate(settled_at) AS day FROM facts.orders FINAL WHERE isNotNull(paid_at)',
-  entries: (day) =>
+  entries: (days) =>
     `SELECT
-       product, argMax(name, tuple(settled_at, order_id)), ifNull(buyer_country, 'unknown') AS country, currency,
-       uniqExact(order_id), sum(pieces), sum(amount)
+       toDate(settled_at) AS day, product, argMax(name, tuple(settled_at, order_id)), ifNull(buyer_country, 'unknown') AS country, currency,
+       countIf(nth = 1), sum(pieces), sum(amount)
      FROM facts.orders FINAL
-     ARRAY JOIN line_products AS product, line_names AS name, line_quantities AS pieces, line_totals AS amount
-     WHERE isNotNull(paid_at) AND settled_at >= ${day} AND settled_at < ${day} + 1
-     GROUP BY product, country, currency`,
+     ARRAY JOIN line_products AS product, arrayEnumerateUniq(line_products) AS nth, line_names AS name, line_quantities AS pieces, line_totals AS amount
+     WHERE isNotNull(paid_at) AND date_trunc('day', settled_at) IN (${days})
+       AND date_trunc('hour', placed_at) IN (SELECT date_trunc('hour', placed_at) FROM facts.orders WHERE date_trunc('day', settled_at) IN (${days}))
+     GROUP BY day, product, country, currency`,
 };

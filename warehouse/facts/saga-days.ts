@@ -22,9 +22,10 @@ export const SAGA_DAYS: DayRollup = {
      SELECT toDate(assumeNotNull(ended_at)) FROM changes.orders__sagas
      WHERE isNotNull(ended_at) AND id IN (SELECT saga_id FROM facts.sagas WHERE _block_number > ${block})`,
   days: 'SELECT DISTINCT toDate(assumeNotNull(ended_at)) AS day FROM facts.sagas FINAL WHERE is_ended',
-  entries: (day) =>
-    `SELECT kind, state, reason, assumeNotNull(duration_ms), count()
+  entries: (days) =>
+    `SELECT toDate(assumeNotNull(ended_at)) AS day, kind, state, reason, assumeNotNull(duration_ms), count()
      FROM facts.sagas FINAL
-     WHERE ended_at >= ${day} AND ended_at < ${day} + 1
-     GROUP BY kind, state, reason, duration_ms`,
+     WHERE is_ended AND date_trunc('day', ended_at) IN (${days})
+       AND date_trunc('hour', started_at) IN (SELECT date_trunc('hour', started_at) FROM facts.sagas WHERE date_trunc('day', ended_at) IN (${days}))
+     GROUP BY day, kind, state, reason, duration_ms`,
 };
