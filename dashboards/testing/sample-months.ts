@@ -34,8 +34,24 @@ export async function fillSampleMonths(client: Warehouse, now: number): Promise<
      SELECT ${id('saga', 'n')}, ${id('order', 'n')}, ['place-order', 'ship-order'][${half}],
        if(${isPaid}, 'completed', 'compensated'), ${placed}, if(n % 9 = 0, NULL, ${later}), 1`,
   ]) {
+    // As the pipeline does: into the rows as they are now, and into the change log.
+    for (const database of ['current', 'changes']) {
+      await client.command({
+        query: `INSERT INTO ${database}.${into} FROM (SELECT number AS n FROM numbers(${ORDERS}))`,
+      });
+    }
+  }
+  await refreshFacts(client);
+  // Old rows change, so that facts hold more than one version of them: paid and ended at other times, or not at all.
+  for (const [table, time, column] of [
+    ['orders__orders', 'placed_at', 'paid_at'],
+    ['orders__sagas', 'created_at', 'ended_at'],
+  ] as const) {
+    const moved = `${time} + INTERVAL 9 DAY`;
     await client.command({
-      query: `INSERT INTO current.${into} FROM (SELECT number AS n FROM numbers(${ORDERS}))`,
+      query: `INSERT INTO current.${table}
+              SELECT * REPLACE (if(sipHash64(id) % 2 = 0 AND ${moved} < now64(), ${moved}, NULL) AS ${column}, 2 AS _version)
+              FROM current.${table} FINAL WHERE sipHash64(id) % 8 < 2`,
     });
   }
   await refreshFacts(client);
