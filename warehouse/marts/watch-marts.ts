@@ -20,7 +20,7 @@ const INTERVAL_MS = 2_000;
 const SHORTEST_REST_MS = 500;
 const LONGEST_REST_MS = 2_000;
 /** A day is read again for any change of it, and mostly asked for when it is over. */
-const ROLLUP_REST_MS = LONGEST_REST_MS;
+const ROLLUP_REST_MS = 2_000;
 
 /** Facts that marts read. */
 export const FACTS: readonly Fact[] = [ORDERS_FACT, SAGAS_FACT, CUSTOMERS_FACT];
@@ -71,13 +71,13 @@ export async function watchMarts(options: {
   await Promise.all([
     keepMarts(),
     ...facts.map(async (fact) =>
-      keepFresh(fact.name, { shortestRestMs: SHORTEST_REST_MS, log, signal }, async () => {
+      keepFresh(fact.name, { restMs: factRestMs, log, signal }, async () => {
         const { done } = await refreshFact(client, fact);
         if (done === 'all') log.info({ fact: fact.name }, 'fact computed as a whole');
       }),
     ),
     ...rollups.map(async (rollup) =>
-      keepFresh(rollup.name, { shortestRestMs: ROLLUP_REST_MS, log, signal }, async () =>
+      keepFresh(rollup.name, { restMs: () => ROLLUP_REST_MS, log, signal }, async () =>
         refreshDayRollup(client, rollup),
       ),
     ),
@@ -90,13 +90,22 @@ function sourceOf(table: string): string {
   return database === 'history' ? (name.split('__')[0] ?? '') : database;
 }
 
+function factRestMs(tookMs: number): number {
+  return Math.min(Math.max(tookMs, SHORTEST_REST_MS), LONGEST_REST_MS);
+}
+
 async function keepFresh(
   fact: string,
   {
-    shortestRestMs,
+    restMs,
     log,
     signal,
-  }: { readonly shortestRestMs: number; readonly log: Logger; readonly signal: AbortSignal },
+  }: {
+    /** How long to rest after what took so long. */
+    readonly restMs: (tookMs: number) => number;
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+  },
   refresh: () => Promise<unknown>,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -107,8 +116,7 @@ async function keepFresh(
       // The pipeline goes on; whoever reads the fact reads what it was.
       log.warn({ fact, reason: describeError(error) }, 'fact not brought up to date');
     }
-    const took = performance.now() - began;
-    await rest(Math.min(Math.max(took, shortestRestMs), LONGEST_REST_MS), signal);
+    await rest(restMs(performance.now() - began), signal);
   }
 }
 
