@@ -26,7 +26,7 @@ export const ORDERS_FACT: Fact = {
       currency          LowCardinality(String),
       total             Decimal(12, 2),
       line_count        UInt64,
-      item_count        Int64,
+      item_count        Nullable(Int64),
       is_gift           Bool,
       buyer_id          UUID,
       buyer_name        String,
@@ -107,7 +107,8 @@ function belongingTo(table: string, scope: Scope): string {
 function rows(scope: Scope): string {
   return `SELECT
     o.id, o.order_number, o.placed_at, o.status, o.currency, o.total,
-    l.line_count, l.item_count, o.gift, o.user_id,
+    -- An order has lines: while there are none, they have yet to come.
+    l.line_count, if(l.line_count = 0, NULL, l.item_count), o.gift, o.user_id,
     -- Of somebody whom users does not know any more, what orders has.
     if(b.name = '', o.user_name, b.name), u.name, u.country,
     o.paid_at, o.closed_at, o.cancel_reason,

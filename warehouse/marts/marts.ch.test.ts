@@ -517,6 +517,21 @@ test('the figures of a small shop', async () => {
   ]);
 });
 
+test('how many pieces an order has is not known until its lines have come', async () => {
+  const pieces = async () => {
+    await make();
+    return rows(`SELECT line_count, item_count FROM marts.orders WHERE order_id = '${order(7)}'`);
+  };
+  await insertShopRows(client, 'orders.orders', [
+    { id: order(7), order_number: 1000007, placed_at: '2026-04-01T10:00:00Z' },
+  ]);
+  expect(await pieces()).toEqual([{ line_count: 0, item_count: null }]);
+  await insertShopRows(client, 'orders.order_lines', [
+    { order_id: order(7), line_no: 1, product_id: product(1), quantity: 3 },
+  ]);
+  expect(await pieces()).toEqual([{ line_count: 1, item_count: 3 }]);
+});
+
 test('an update and a delete correct the figures', async () => {
   await insertShopRows(client, 'orders.orders', [
     {
