@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import avro from 'avsc';
 import type { Kafka, Producer } from 'kafkajs';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
 import { FAILPOINTS } from '#runtime/failpoint.ts';
 import { createLogger } from '#runtime/log.ts';
@@ -357,7 +357,7 @@ class Source {
 
 test.concurrent.for(FAILPOINTS.map((name) => [name] as const))(
   'killed at %s, all is there once afterwards',
-  async ([name]) => {
+  async ([name], { expect }) => {
     const source = new Source(`at_${name.replaceAll('-', '_')}`);
     await source.create(1);
     const first = await source.start({
@@ -380,7 +380,7 @@ test.concurrent.for(FAILPOINTS.map((name) => [name] as const))(
 
 test.concurrent(
   'processes join, leave, are killed, and one comes back to a batch that another has stored',
-  async () => {
+  async ({ expect }) => {
     const source = new Source('many');
     await source.create(4);
     const hung = await source.start({ TRIBUTARY_FAILPOINT: 'stop:between-inserts@2' });
@@ -412,7 +412,6 @@ test.concurrent(
   },
 );
 
-// What waits must be the test's own `expect`: the global one belongs to no test beside others.
 test.concurrent(
   'a consumer that the client library gave up begins anew where it was',
   async ({ expect }) => {
