@@ -36,7 +36,7 @@ export function renderConnector(source: Source): ConnectorConfig {
   return {
     name: names.connector,
     config: {
-      'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+      'connector.class': 'io.tributary.connect.PostgresSource',
       'tasks.max': '1',
 
       'database.hostname': secret('host'),
