@@ -33,8 +33,15 @@ export const WORKER_SETTINGS = {
   'scheduled.rebalance.max.delay.ms': '0',
 } as const;
 
-/** Kafka Connect, a distributed worker of one. */
-export async function connectProcess(settings: LocalSettings): Promise<ProcessSpec> {
+/**
+ * Kafka Connect, a distributed worker of one.
+ *
+ * @param more - settings of the worker, beyond {@link WORKER_SETTINGS}
+ */
+export async function connectProcess(
+  settings: LocalSettings,
+  more: Readonly<Record<string, string>> = {},
+): Promise<ProcessSpec> {
   const port = portOf(settings, 'connect');
   const folder = statePath(settings, 'connect');
   const archive = await classArchive('connect', settings.baseEnv);
@@ -49,6 +56,7 @@ export async function connectProcess(settings: LocalSettings): Promise<ProcessSp
       'rest.advertised.host.name': '127.0.0.1',
       'rest.advertised.port': String(port),
       'plugin.path': pluginPath(),
+      ...more,
     })
       .map(([key, value]) => `${key}=${value}\n`)
       .join(''),

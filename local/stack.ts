@@ -47,6 +47,8 @@ export interface StackOptions {
   readonly traffic?: Traffic | undefined;
   /** Variables that the catalog's urls refer to, beyond the shop's own. */
   readonly sourceUrls: Readonly<Record<string, string>>;
+  /** Settings of Connect's worker, beyond those that every worker has. */
+  readonly workerSettings?: Readonly<Record<string, string>>;
   /** Makes the connectors run; called when Connect, the registry and the shop's tables are there. */
   readonly applyConnectors: (signal: AbortSignal) => Promise<void>;
   readonly onProgress: (progress: StackProgress) => void;
@@ -86,7 +88,7 @@ export class Stack {
    */
   async start(stop: AbortSignal): Promise<void> {
     const signal = AbortSignal.any([stop, this.#startFailed.signal]);
-    const { settings, shop, traffic, sourceUrls } = this.#options;
+    const { settings, shop, traffic, sourceUrls, workerSettings } = this.#options;
     await mkdir(settings.stateDir, { recursive: true });
     await this.#records.takeOwnership();
     this.#owned = true;
@@ -107,7 +109,7 @@ export class Stack {
     const kafka = run(kafkaProcess(settings));
     const registry = run(registryProcess(settings));
     const warehouse = run(warehouseProcess(settings));
-    const connect = kafka.then(() => run(connectProcess(settings)));
+    const connect = kafka.then(() => run(connectProcess(settings, workerSettings)));
     const services = shop
       ? SHOP_DATABASES.map((service) => this.#startService(service, signal))
       : [];

@@ -11,7 +11,7 @@ import { loadCatalog } from '../../pipeline/catalog/load-catalog.ts';
 import type { Warehouse } from '../../pipeline/sink/clickhouse-client.ts';
 import { startPostgres, type PostgresServer } from '../../pipeline/testing/postgres-server.ts';
 import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
-import { RunningCli, testPlace } from '../testing/run-cli.ts';
+import { RunningCli, TEST_WORKER, testPlace } from '../testing/run-cli.ts';
 
 /*
  * New sources whose rows are copied: while they are written to, killed at every step, and where it is
@@ -68,6 +68,7 @@ beforeAll(async () => {
     settings,
     shop: false,
     sourceUrls: urls,
+    workerSettings: TEST_WORKER,
     applyConnectors: async () => undefined,
     onProgress: () => undefined,
     onFailure: (error) => {

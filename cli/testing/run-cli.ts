@@ -11,6 +11,12 @@ const ROOT = resolve(import.meta.dirname, '..', '..');
  */
 export const TEST_JVM = { JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1' } as const;
 
+/**
+ * Connect that was killed starts again once what it left open is timed out: a minute by default, in
+ * which a test learns nothing.
+ */
+export const TEST_WORKER = { 'producer.transaction.timeout.ms': '15000' } as const;
+
 /** State folder and ports of one end-to-end test, out of the way of a running `npm start`. */
 export interface TestPlace {
   readonly stateDir: string;

@@ -23,7 +23,7 @@ import {
 import { waitUntilEqual } from '../up/compare-sources.ts';
 import { connectSources } from '../up/connect-sources.ts';
 import { watchSources } from '../up/watch-sources.ts';
-import { testPlace } from './run-cli.ts';
+import { TEST_WORKER, testPlace } from './run-cli.ts';
 
 const EQUAL_DEADLINE_MS = 120_000;
 /** Customers' actions per second, unless told otherwise: everything on two cores keeps up with it. */
@@ -82,8 +82,6 @@ export class ShopStack {
     const { catalog: ownCatalog } = options;
     const env = {
       ...(await testPlace(name, portOffset)).env,
-      // Under minutes of traffic the second compiler tier is worth its while.
-      JAVA_TOOL_OPTIONS: undefined,
       ...(ownCatalog === undefined ? {} : { TRIBUTARY_CONFIG: ownCatalog }),
       ...options.env,
     };
@@ -96,6 +94,7 @@ export class ShopStack {
       shop: true,
       traffic: { profile: 'busy', rate: options.rate ?? RATE, actions: 0, seed: options.seed },
       sourceUrls: urls,
+      workerSettings: TEST_WORKER,
       applyConnectors: async (abort) => {
         await connectSources({
           catalog,

@@ -17,7 +17,7 @@ import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
-import { TEST_JVM } from '../testing/run-cli.ts';
+import { TEST_JVM, TEST_WORKER } from '../testing/run-cli.ts';
 
 /*
  * Every kind of change that a table goes through, on an own database through wildcards; afterwards
@@ -129,6 +129,7 @@ beforeAll(async () => {
     settings: { ...settings, catalogPath: file },
     shop: false,
     sourceUrls: env,
+    workerSettings: TEST_WORKER,
     applyConnectors: (signal) =>
       connectSources({
         catalog,
