@@ -52,6 +52,8 @@ let complaints: string[] = [];
 beforeAll(async () => {
   shop = await ShopStack.start('dashboards', OFFSET, {
     seed: 5,
+    // Leaves the machine time for a browser.
+    rate: 5,
     onFailure: (error) => {
       throw error;
     },

@@ -16,6 +16,7 @@ let shop: ShopStack;
 beforeAll(async () => {
   shop = await ShopStack.start('events', 9_000, {
     seed: 11,
+    rate: 5,
     onFailure: (error) => {
       throw error;
     },

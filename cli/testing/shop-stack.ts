@@ -170,7 +170,7 @@ export class ShopStack {
       return Number(row?.n ?? 0);
     };
     const before = await written();
-    while ((await written()) < before + 20) await delay(100, undefined, { signal: this.#signal });
+    while ((await written()) < before + 10) await delay(100, undefined, { signal: this.#signal });
   }
 
   /** Holds the customers still meanwhile. */
