@@ -9,9 +9,10 @@ import { defineConfig } from 'vitest/config';
  * | `.pg.test.ts` | a real PostgreSQL server |
  * | `.ch.test.ts` | the embedded warehouse |
  * | `.e2e.test.ts` | the whole system |
+ * | `.shop.test.ts` | the whole system with the sample shop under traffic, and the machine for itself |
  * | `.gate.test.ts` | the whole system, and the machine for itself: it measures |
  */
-const servers = ['pg', 'ch', 'e2e', 'gate'];
+const servers = ['pg', 'ch', 'e2e', 'shop', 'gate'];
 const outside = ['node_modules/**', '.tributary/**'];
 
 function withServer(suffix: string, timeoutMs: number) {
@@ -43,6 +44,7 @@ export default defineConfig({
       withServer('pg', 60_000),
       withServer('ch', 60_000),
       withServer('e2e', 300_000),
+      withServer('shop', 300_000),
       withServer('gate', 300_000),
     ],
   },
