@@ -229,7 +229,7 @@ test('nothing is reported of a shop in which everything is in order, however bus
 });
 
 test('rules are proposed from what the warehouse holds, with what speaks for them', async () => {
-  const { code, output } = await cli('drift', 'discover');
+  const { code, output } = await shop.whileTrafficRests(async () => cli('drift', 'discover'));
   expect(code).toBe(0);
   expect(output).toMatch(
     /# \d+ of \d+ user_id lead to a row of users\.users\n(?: +# .*\n)* +- rule: buyers-user\n +owner: users\.users\n +copy: orders\.buyers\n +reference:\n +user_id: id\n +fields:\n(?: +\w+: \w+\n)*? +name: name\n/,
