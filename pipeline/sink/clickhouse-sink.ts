@@ -130,18 +130,16 @@ export function createClickHouseSink(client: ClickHouseClient): Sink {
       );
     },
 
-    async insertCurrent(block, token) {
-      failpoint('before-insert');
-      if (block.plan.isKeyless) return;
-      await insertInto(CURRENT, block.plan, block.bytes(isNullable(currentType)), token);
-      failpoint('between-inserts');
-    },
-
-    async insertChanges(block, token) {
+    async insert(block, token) {
       const { plan } = block;
-      // Without a key the log is all there is, with the types that the current table would have.
-      const type = plan.isKeyless ? currentType : changesType;
-      await insertInto(CHANGES, plan, block.bytes(isNullable(type)), token);
+      const forCurrent = () => block.bytes(isNullable(currentType));
+      // The change log last: what it holds counts as stored, after a crash too (`storedPositions`).
+      // Without a key it is all there is.
+      failpoint('before-insert');
+      if (!plan.isKeyless) await insertInto(CURRENT, plan, forCurrent(), token);
+      failpoint('between-inserts');
+      const forLog = plan.isKeyless ? forCurrent() : block.bytes(isNullable(changesType));
+      await insertInto(CHANGES, plan, forLog, token);
       failpoint('after-insert');
     },
 

@@ -34,7 +34,8 @@ export interface FilledBlock {
  * An update of the key comes as a delete of the old row and an insert of the new one, both with the
  * position of the update: the new row's values are those that the old one had before its delete.
  *
- * Exact as long as `sink` is asked only when the change log has all earlier batches.
+ * Exact as long as all earlier changes of these rows are stored, which holds because a table has
+ * one batch under way at a time.
  *
  * @throws what `lastValues` and `deletesAt` throw
  */

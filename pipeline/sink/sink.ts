@@ -51,16 +51,10 @@ export interface Sink {
   ): Promise<ReadonlyMap<number, StoredPosition>>;
 
   /**
-   * Stores rows in the current table, and resolves once ClickHouse has acknowledged them. Without a
-   * key there is none. Repeating the call with the same rows and token is safe.
+   * Stores rows, and resolves once ClickHouse has acknowledged them. Repeating the call with the same
+   * rows and token is safe.
    */
-  insertCurrent(block: RowBlock, token: string): Promise<void>;
-
-  /**
-   * The same in the change log, and only after the current table has the rows: what the log holds
-   * counts as stored, after a crash too ({@link Sink.storedPositions}).
-   */
-  insertChanges(block: RowBlock, token: string): Promise<void>;
+  insert(block: RowBlock, token: string): Promise<void>;
 
   /**
    * Values that these rows had after the last stored change before them, of the columns at

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
-import { TributaryError } from '#runtime/errors.ts';
 import { createLogger } from '#runtime/log.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import {
@@ -11,7 +10,7 @@ import {
 import type { AvroSchema } from '../avro/avro-schema.ts';
 import { NO_COLUMN_RULES } from '../catalog/column-rules.ts';
 import { EpochTimeline } from '../change/epoch-timeline.ts';
-import { offset, type Offset } from '../change/offset.ts';
+import { offset } from '../change/offset.ts';
 import { RecordTranslator } from '../record-translator.ts';
 import { encodeChange, envelopeSchema } from '../testing/sample-envelope.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
@@ -19,7 +18,6 @@ import type { Work } from './batch.ts';
 import { connectWarehouse, type Warehouse } from './clickhouse-client.ts';
 import { createClickHouseSink } from './clickhouse-sink.ts';
 import { InsertBudget } from './insert-budget.ts';
-import type { Sink } from './sink.ts';
 import { TableLane } from './table-lane.ts';
 
 const COLUMNS = [{ name: 'id', type: 'int' as const }];
@@ -70,30 +68,21 @@ async function changesOf(table: string, count: number): Promise<Work[]> {
   return works;
 }
 
-async function idsIn(database: string, table: string): Promise<number[]> {
-  const result = await client.query({
-    query: `SELECT id FROM ${database}.shop__${table} ORDER BY id`,
-    format: 'JSONCompactEachRow',
-  });
-  return (await result.json<[number]>()).map(([id]) => id);
-}
-
 /** A lane, how many rows each of its inserts had, and a promise of the first. */
-function laneOf(budget: InsertBudget, sink: Sink = createClickHouseSink(client)) {
+function laneOf(budget: InsertBudget) {
   const inserts: number[] = [];
   let onFirst: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (onFirst = resolve));
   const halted: unknown[] = [];
-  const acknowledged: (Offset | undefined)[] = [];
   const lane = new TableLane({
-    sink,
+    sink: createClickHouseSink(client),
     deadLetters: { write: async () => undefined },
     limits: { maxRows: 1_000, maxBytes: 1_000_000 },
     budget,
     flushIntervalMs: 0,
     log,
     signal,
-    onAcknowledged: (offsets) => acknowledged.push(offsets.get(0)),
+    onAcknowledged: () => undefined,
     onStored: (_plan: TablePlan, rows) => {
       inserts.push(rows.length);
       onFirst();
@@ -101,7 +90,7 @@ function laneOf(budget: InsertBudget, sink: Sink = createClickHouseSink(client))
     onRoom: () => undefined,
     onHalted: (error) => halted.push(error),
   });
-  return { lane, inserts, first, halted, acknowledged };
+  return { lane, inserts, first, halted };
 }
 
 test('a table that ClickHouse refuses for now holds up no other, even with one insert at a time', async () => {
@@ -144,44 +133,3 @@ test('what comes while a lane waits for its turn goes with its insert', async ()
   await lane.drain();
   expect(inserts).toEqual([5]);
 });
-
-test.each(['succeeds', 'fails'] as const)(
-  'a batch is in the current table before the log has the one before it, and in the log after it: that %s',
-  async (outcome) => {
-    const table = `behind_${outcome}`;
-    const sink = createClickHouseSink(client);
-    const begun: number[] = [];
-    let open: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => (open = resolve));
-    const { lane, acknowledged, halted } = laneOf(new InsertBudget(2), {
-      ...sink,
-      insertChanges: async (block, token) => {
-        begun.push(block.rows);
-        await gate;
-        if (outcome === 'fails') throw new TributaryError('SINK_REFUSED', 'as the test wants it');
-        await sink.insertChanges(block, token);
-      },
-    });
-    const changes = await changesOf(table, 3);
-    lane.enqueue(changes.slice(0, 1));
-    await vi.waitUntil(() => begun.length === 1);
-    lane.enqueue(changes.slice(1));
-    await vi.waitUntil(async () => (await idsIn('current', table)).length === 3);
-    expect(begun).toEqual([1]);
-    expect(acknowledged).toEqual([]);
-
-    open();
-    await lane.drain();
-    const [logged, last] =
-      outcome === 'fails'
-        ? [[], []]
-        : [
-            [0, 1, 2],
-            [0n, 2n],
-          ];
-    expect(await idsIn('changes', table)).toEqual(logged);
-    expect(acknowledged).toEqual(last);
-    expect(halted).toHaveLength(outcome === 'fails' ? 1 : 0);
-    expect(lane.isHalted).toBe(outcome === 'fails');
-  },
-);

@@ -1,52 +1,62 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAbort } from '#runtime/errors.ts';
+import { isAbort, messageCode, TributaryError } from '#runtime/errors.ts';
 import { failpoint } from '#runtime/failpoint.ts';
+import type { Logger } from '#runtime/log.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import type { Offset } from '../change/offset.ts';
 import { RowReader } from '../transform/row-reader.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
-import { BatchInsert, NOTHING, type Append, type InsertOptions } from './batch-insert.ts';
-import { lastOffsets, nextBatch, recordBytes, type BatchLimits, type Work } from './batch.ts';
-import type { Layout } from './fill-block.ts';
+import {
+  deduplicationToken,
+  lastOffsets,
+  nextBatch,
+  recordBytes,
+  type Batch,
+  type BatchLimits,
+  type RowWork,
+  type Work,
+} from './batch.ts';
+import type { DeadLetterQueue } from './dead-letter.ts';
+import { fillBlock, type Layout } from './fill-block.ts';
 import type { InsertBudget, InsertTurn } from './insert-budget.ts';
+import type { Sink } from './sink.ts';
 
 /** What a lane needs, and whom it tells. */
-export interface LaneOptions extends InsertOptions {
+export interface LaneOptions {
+  readonly sink: Sink;
+  readonly deadLetters: DeadLetterQueue;
   readonly limits: BatchLimits;
   /** Inserts of all lanes together. */
   readonly budget: InsertBudget;
   /** Least time between the starts of two inserts, in milliseconds; a lone change never waits. */
   readonly flushIntervalMs: number;
+  readonly log: Logger;
+  /** Aborts when there is no more time to drain. */
+  readonly signal: AbortSignal;
   /** Everything up to these offsets is stored, or kept as dead letter. */
   readonly onAcknowledged: (offsets: ReadonlyMap<number, Offset>) => void;
+  readonly onStored: (plan: TablePlan, rows: readonly RowWork[]) => void;
   /** The buffer has room again. */
   readonly onRoom: () => void;
   readonly onHalted: (error: unknown) => void;
 }
 
-/** Inserts' worth of work that are buffered: one for each table under way, and the next. */
-const BUFFERED_BATCHES = 3;
-
 /**
  * Brings the changes of one topic into the warehouse, in order.
  *
- * What arrives while a batch goes into the current table makes the next one. So batches are small
- * when little happens and grow with the load, and no timer delays a lone change. While a batch goes
- * into the change log the next one is read and goes into the current table; the log takes them one
- * after the other. A failure that trying again will not mend halts this lane and no other.
+ * One batch is under way at a time; what arrives meanwhile makes the next one. So batches are
+ * small when little happens and grow with the load, and no timer delays a lone change. A failure
+ * that trying again will not mend halts this lane and no other.
  *
- * States: idle (nothing is queued) → flushing (batches are cut) → idle; any → halted, for good.
+ * States: idle (nothing to do) → flushing (a batch is under way) → idle; any → halted, for good.
  */
 export class TableLane {
   readonly #options: LaneOptions;
+  readonly #turn: InsertTurn;
   #queue: Work[] = [];
-  #queuedBytes = 0;
-  /** Cut, and not acknowledged yet. */
-  #underWay = { items: 0, bytes: 0 };
+  #bufferedBytes = 0;
   #state: 'idle' | 'flushing' | 'halted' = 'idle';
-  #flushed: Promise<void> = Promise.resolve();
-  /** Resolves when the change log has all batches up to the one that the current table got last. */
-  #logged: Promise<void> = Promise.resolve();
+  #done: Promise<void> = Promise.resolve();
   #lastFlushAt = 0;
   #prepared: Layout | undefined;
   #draining = false;
@@ -54,15 +64,13 @@ export class TableLane {
 
   constructor(options: LaneOptions) {
     this.#options = options;
+    this.#turn = options.budget.newTurn();
   }
 
-  /** Whether enough is buffered for now; the topic should be paused meanwhile. */
+  /** Whether more is buffered than two inserts can take; the topic should be paused meanwhile. */
   get isFull(): boolean {
     const { maxBytes, maxRows } = this.#options.limits;
-    return (
-      this.#queuedBytes + this.#underWay.bytes > BUFFERED_BATCHES * maxBytes ||
-      this.#queue.length + this.#underWay.items > BUFFERED_BATCHES * maxRows
-    );
+    return this.#bufferedBytes > 2 * maxBytes || this.#queue.length > 2 * maxRows;
   }
 
   get isHalted(): boolean {
@@ -72,13 +80,15 @@ export class TableLane {
   /** Takes work over, in topic order. Never waits; mind {@link isFull}. */
   enqueue(work: readonly Work[]): void {
     if (this.#state === 'halted' || work.length === 0) return;
-    for (const item of work) this.#queue.push(item);
-    this.#queuedBytes += bytesOf(work);
+    for (const item of work) {
+      this.#queue.push(item);
+      this.#bufferedBytes += recordBytes(item.record);
+    }
     failpoint('after-decode');
     if (this.#hasFullBatch()) this.#cutPause();
     if (this.#state === 'idle') {
       this.#state = 'flushing';
-      this.#flushed = this.#flushAll();
+      this.#done = this.#flushAll();
     }
   }
 
@@ -86,15 +96,14 @@ export class TableLane {
   halt(): void {
     this.#state = 'halted';
     this.#queue = [];
-    this.#queuedBytes = 0;
+    this.#bufferedBytes = 0;
   }
 
   /** Resolves when everything taken over is stored, or the lane halted. */
   async drain(): Promise<void> {
     this.#draining = true;
     this.#cutPause();
-    await this.#flushed;
-    await this.#logged.catch(() => undefined);
+    await this.#done;
   }
 
   /**
@@ -104,71 +113,37 @@ export class TableLane {
    */
   async prepare(plan: TablePlan): Promise<Layout> {
     if (this.#prepared?.plan === plan) return this.#prepared;
-    const { log, signal, sink } = this.#options;
-    const policy = { policy: UNTIL_STOPPED, signal, log, what: 'preparing a table' };
-    const asText = await retry(() => sink.prepare(plan), policy);
+    const asText = await this.#withRetry('preparing a table', () =>
+      this.#options.sink.prepare(plan),
+    );
     this.#prepared = { plan, asText, reader: new RowReader(plan, asText) };
     return this.#prepared;
   }
 
   async #flushAll(): Promise<void> {
-    while (this.#queue.length > 0) {
-      await this.#pace();
-      const turn = this.#options.budget.newTurn();
-      // The batch is cut when its turn has come: what arrived meanwhile goes with it.
-      await turn.take();
-      const { work } = nextBatch(this.#queue, this.#options.limits);
-      const bytes = bytesOf(work);
-      this.#queue.splice(0, work.length);
-      this.#queuedBytes -= bytes;
-      this.#underWay.items += work.length;
-      this.#underWay.bytes += bytes;
-      this.#lastFlushAt = performance.now();
-      try {
-        await this.#flush(work, turn);
-      } catch (error) {
-        turn.giveBack();
-        this.#fail(error);
+    try {
+      while (this.#queue.length > 0) {
+        await this.#pace();
+        // The batch is cut when its turn has come: what arrived meanwhile goes with it.
+        await this.#turn.take();
+        // Halted while it waited.
+        if (this.#queue.length === 0) return;
+        const batch = nextBatch(this.#queue, this.#options.limits);
+        this.#lastFlushAt = performance.now();
+        await this.#apply(batch);
+        this.#turn.giveBack();
+        this.#queue.splice(0, batch.work.length);
+        for (const { record } of batch.work) this.#bufferedBytes -= recordBytes(record);
+        this.#options.onAcknowledged(lastOffsets(batch.work));
+        if (!this.isFull) this.#options.onRoom();
       }
+      this.#state = 'idle';
+    } catch (error) {
+      this.halt();
+      if (!isAbort(error)) this.#options.onHalted(error);
+    } finally {
+      this.#turn.giveBack();
     }
-    if (this.#state === 'flushing') this.#state = 'idle';
-  }
-
-  /** Resolves when a batch is in the current table, and on its way into the change log. */
-  async #flush(work: readonly Work[], turn: InsertTurn): Promise<void> {
-    const append = await this.#store(work, turn);
-    // The batch before may need it.
-    turn.giveBack();
-    await this.#logged;
-    this.#logged = append()
-      .then(() => this.#acknowledge(work))
-      .finally(() => turn.giveBack());
-    this.#logged.catch((error: unknown) => this.#fail(error));
-  }
-
-  async #store(work: readonly Work[], turn: InsertTurn): Promise<Append> {
-    const batch = new BatchInsert(this.#options, turn, this.#logged);
-    const [first] = work;
-    if (first?.kind === 'truncate') await batch.truncate(first);
-    const rows = work.filter((item) => item.kind === 'row');
-    const [row] = rows;
-    if (row === undefined) return NOTHING;
-    // Others go on while storage is made.
-    if (this.#prepared?.plan !== row.plan) turn.giveBack();
-    return batch.store(await this.prepare(row.plan), rows);
-  }
-
-  #acknowledge(work: readonly Work[]): void {
-    this.#underWay.items -= work.length;
-    this.#underWay.bytes -= bytesOf(work);
-    this.#options.onAcknowledged(lastOffsets(work));
-    if (!this.isFull) this.#options.onRoom();
-  }
-
-  #fail(error: unknown): void {
-    if (this.#state === 'halted') return;
-    this.halt();
-    if (!isAbort(error)) this.#options.onHalted(error);
   }
 
   /** Spaces inserts, so that ClickHouse is not flooded with tiny parts. */
@@ -181,10 +156,71 @@ export class TableLane {
 
   #hasFullBatch(): boolean {
     const { maxBytes, maxRows } = this.#options.limits;
-    return this.#queue.length >= maxRows || this.#queuedBytes >= maxBytes;
+    return this.#queue.length >= maxRows || this.#bufferedBytes >= maxBytes;
   }
-}
 
-function bytesOf(work: readonly Work[]): number {
-  return work.reduce((sum, { record }) => sum + recordBytes(record), 0);
+  async #apply(batch: Batch): Promise<void> {
+    const [first] = batch.work;
+    if (first?.kind === 'truncate') {
+      await this.#inTurn('truncating a table', () =>
+        this.#options.sink.truncate(first.table, first.own),
+      );
+      return;
+    }
+    const work = batch.work.filter((item) => item.kind === 'row');
+    const [head] = work;
+    if (head === undefined) return;
+    const { plan } = head;
+    // Others go on while storage is made.
+    if (this.#prepared?.plan !== plan) this.#turn.giveBack();
+    await this.#store(await this.prepare(plan), work);
+  }
+
+  /** Inserts, and halves the batch where ClickHouse refuses a value, until that record is alone. */
+  async #store(layout: Layout, work: readonly RowWork[]): Promise<void> {
+    const { sink, onStored } = this.#options;
+    const filled = await this.#inTurn('reading rows back', () => fillBlock(layout, work, sink));
+    // Before what comes after them is stored: behind that nobody looks for them.
+    for (const { item, error } of filled.refused) await this.#deadLetter(item, error);
+    const [only] = filled.work;
+    if (only === undefined) return;
+    try {
+      await this.#inTurn('inserting', () =>
+        sink.insert(filled.block, deduplicationToken(filled.work)),
+      );
+      onStored(layout.plan, filled.work);
+    } catch (error) {
+      if (!(error instanceof TributaryError) || messageCode(error) !== 'VALUE_REJECTED')
+        throw error;
+      if (filled.work.length === 1) {
+        await this.#deadLetter(only, error);
+        return;
+      }
+      const middle = Math.ceil(filled.work.length / 2);
+      await this.#store(layout, filled.work.slice(0, middle));
+      await this.#store(layout, filled.work.slice(middle));
+    }
+  }
+
+  async #deadLetter(item: RowWork, error: TributaryError): Promise<void> {
+    await this.#options.deadLetters.write({ record: item.record, error }, this.#options.signal);
+  }
+
+  async #withRetry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    const { log, signal } = this.#options;
+    return retry(attempt, { policy: UNTIL_STOPPED, signal, log, what });
+  }
+
+  /** The same on the lane's turn, which others get while this one waits to try again. */
+  async #inTurn<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    return this.#withRetry(what, async () => {
+      await this.#turn.take();
+      try {
+        return await attempt();
+      } catch (error) {
+        this.#turn.giveBack();
+        throw error;
+      }
+    });
+  }
 }
