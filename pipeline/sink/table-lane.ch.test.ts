@@ -18,6 +18,7 @@ import type { Work } from './batch.ts';
 import { connectWarehouse, type Warehouse } from './clickhouse-client.ts';
 import { createClickHouseSink } from './clickhouse-sink.ts';
 import { InsertBudget } from './insert-budget.ts';
+import type { Sink } from './sink.ts';
 import { TableLane } from './table-lane.ts';
 
 const COLUMNS = [{ name: 'id', type: 'int' as const }];
@@ -69,13 +70,13 @@ async function changesOf(table: string, count: number): Promise<Work[]> {
 }
 
 /** A lane, how many rows each of its inserts had, and a promise of the first. */
-function laneOf(budget: InsertBudget) {
+function laneOf(budget: InsertBudget, sink: Sink = createClickHouseSink(client)) {
   const inserts: number[] = [];
   let onFirst: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (onFirst = resolve));
   const halted: unknown[] = [];
   const lane = new TableLane({
-    sink: createClickHouseSink(client),
+    sink,
     deadLetters: { write: async () => undefined },
     limits: { maxRows: 1_000, maxBytes: 1_000_000 },
     budget,
@@ -132,4 +133,22 @@ test('what comes while a lane waits for its turn goes with its insert', async ()
   before.giveBack();
   await lane.drain();
   expect(inserts).toEqual([5]);
+});
+
+test('a table that is halted while it stores takes nothing more over', async () => {
+  const sink = createClickHouseSink(client);
+  const { lane, inserts } = laneOf(new InsertBudget(1), {
+    ...sink,
+    insert: async (block, token) => {
+      lane.halt();
+      await sink.insert(block, token);
+    },
+  });
+  const changes = await changesOf('halted', 2);
+  lane.enqueue(changes.slice(0, 1));
+  await lane.drain();
+  lane.enqueue(changes.slice(1));
+  await lane.drain();
+  expect(inserts).toEqual([1]);
+  expect(lane.isHalted).toBe(true);
 });

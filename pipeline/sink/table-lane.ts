@@ -137,7 +137,7 @@ export class TableLane {
         this.#options.onAcknowledged(lastOffsets(batch.work));
         if (!this.isFull) this.#options.onRoom();
       }
-      this.#state = 'idle';
+      if (!this.isHalted) this.#state = 'idle';
     } catch (error) {
       this.halt();
       if (!isAbort(error)) this.#options.onHalted(error);
