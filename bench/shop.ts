@@ -38,9 +38,6 @@ export async function measureShop(
 ): Promise<ShopResult[]> {
   const shop = await ShopStack.start('bench-shop', 5_000, {
     seed: 1,
-    onFailure: (error) => {
-      throw error;
-    },
   });
   try {
     const { signal } = new AbortController();

@@ -57,9 +57,6 @@ beforeAll(async () => {
     seed: 5,
     // Leaves the machine time for a browser.
     rate: 5,
-    onFailure: (error) => {
-      throw error;
-    },
   });
   const settings = loadLocalSettings(shop.env);
   url = `http://127.0.0.1:${portOf(settings, 'dashboards')}`;

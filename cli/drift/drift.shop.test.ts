@@ -63,9 +63,6 @@ alerts:
     catalog,
     // What is in the warehouse without a change that brought it is found by looking at all.
     env: { HOOK: url, DRIFT_SWEEP_SECONDS: '20' },
-    onFailure: (error) => {
-      throw error;
-    },
   });
   store = createDriftStore(shop.warehouse);
 });
@@ -310,7 +307,7 @@ test('with the pipeline stopped for a minute nothing is invented, then or after'
   await shop.trafficGoesOn();
   await until(async () => Date.now() - stoppedAt > 60_000, 'a minute');
   await shop.stack.process('transformer').start();
-  await rounds(3);
+  await rounds(4);
   await expectNothingElse();
 });
 

@@ -31,9 +31,6 @@ beforeAll(async () => {
     seed: 23,
     // People shop on, and leave the machine time for what is asked of it here.
     rate: 5,
-    onFailure: (error) => {
-      throw error;
-    },
   });
   kafka = createKafka({
     clientId: 'test',

@@ -64,7 +64,7 @@ export class ShopStack {
    * @param rate - of them, in actions per second
    * @param catalog - path of another catalog than the shop's own
    * @param env - further variables that it names
-   * @param onFailure - a process was given up
+   * @param onFailure - a process was given up; without it the error is nobody's, which ends a test
    */
   static async start(
     name: string,
@@ -72,7 +72,7 @@ export class ShopStack {
     options: {
       seed: number;
       rate?: number;
-      onFailure: (error: Error) => void;
+      onFailure?: (error: Error) => void;
       catalog?: string;
       env?: Readonly<Record<string, string>>;
       signal?: AbortSignal;
@@ -105,7 +105,11 @@ export class ShopStack {
         });
       },
       onProgress: () => undefined,
-      onFailure: options.onFailure,
+      onFailure:
+        options.onFailure ??
+        ((error) => {
+          throw error;
+        }),
     });
     const warehouse = connectLocalWarehouse(settings, 'test');
     const shop = new ShopStack({ env, settings, signal, stack, catalog, warehouse });

@@ -17,9 +17,6 @@ let shop: ShopStack;
 beforeAll(async () => {
   shop = await ShopStack.start('faults', 1_000, {
     seed: 7,
-    onFailure: (error) => {
-      throw error;
-    },
   });
 });
 

@@ -4,7 +4,7 @@ import { refreshFacts } from '../../warehouse/marts/watch-marts.ts';
 
 const DAY_MS = 86_400_000;
 const ORDERS = 1_500;
-/** Few days, because each is added up for itself; some side by side, some where a month before ends. */
+/** Some side by side, some where a month before ends. */
 const DAYS_AGO = [0, 1, 2, 10, 20, 28, 30, 31, 45, 59];
 
 /**

@@ -10,7 +10,7 @@ import org.apache.kafka.connect.connector.Task;
  * <p>Connect tells a task after every poll that its offsets are kept: with a transaction per poll also
  * after one that brought nothing, and polls come every few milliseconds. Each time Debezium asks the
  * broker for the end of Connect's topic of offsets, reads up to it and writes to the slot, all of it
- * before it looks for changes again. For the sample shop that was half a core with nothing to do.
+ * before it looks for changes again.
  */
 public final class PostgresSource extends PostgresConnector {
   @Override
