@@ -18,6 +18,8 @@ import { ProcessSet } from './process-set.ts';
 import { STATE_FOLDERS } from './state-folder.ts';
 
 const POLL_MS = 50;
+/** Looking at a thousand tables takes a while: it rests so many times as long, not to be the load itself. */
+const REST_PER_LOOK = 20;
 /** Change logs of a thousand tables count for a gigabyte, see `warehouse/embedded/limits.ts`. */
 const WAREHOUSE_MEMORY_MIB = '4096';
 
@@ -167,10 +169,11 @@ async function untilStored(
 ): Promise<void> {
   const deadline = Date.now() + deadlineMs;
   for (;;) {
+    const lookedAt = performance.now();
     const count = await stored();
     if (count > changes) throw new Error(`${count} changes are stored of ${changes}`);
     if (count === changes) return;
     if (Date.now() > deadline) throw new Error(`only ${count} of ${changes} changes are stored`);
-    await delay(POLL_MS);
+    await delay(Math.max(POLL_MS, REST_PER_LOOK * (performance.now() - lookedAt)));
   }
 }

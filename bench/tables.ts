@@ -44,7 +44,8 @@ export interface ManyTablesResult {
 
 const TICK_MS = 50;
 const WATCHED = 8;
-const WATCH_PAUSE_MS = 100;
+/** Between two looks at the watched tables; by as much a row can be visible earlier than it is seen. */
+const WATCH_PAUSE_MS = 250;
 const SETTLE_MS = 240_000;
 const CREATE_MS = 900_000;
 /** Before anything is measured, in seconds. */

@@ -5,6 +5,7 @@ import { armFailpoint, failpoint } from '#runtime/failpoint.ts';
 import { runProcess } from '#runtime/lifecycle.ts';
 import { createLogger, LOG_LEVELS } from '#runtime/log.ts';
 import { serveMetrics } from '#runtime/metrics.ts';
+import { remembered } from '#runtime/remembered.ts';
 import { retry, UNTIL_STOPPED } from '#runtime/retry.ts';
 import { stateOf } from '../../connectors/apply.ts';
 import { createConnectClient, type ConnectClient } from '../../connectors/connect-client.ts';
@@ -18,7 +19,7 @@ import { findSource, type Catalog } from '../catalog/catalog.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { createLedger } from '../resync/ledger.ts';
-import { carryComments } from '../evolution/carry-comments.ts';
+import { carryComments, readViewComments } from '../evolution/carry-comments.ts';
 import { createColumnNames } from '../evolution/column-names.ts';
 import { readTables } from '../evolution/table-facts.ts';
 import { watchTables } from '../evolution/watch-tables.ts';
@@ -101,6 +102,8 @@ const FRESHNESS_INTERVAL_MS = 1_000;
 const LOOKS_INTERVAL_MS = 15_000;
 /** A view that is made anew has lost the comments of its table for as long. */
 const COMMENTS_INTERVAL_MS = 30_000;
+/** How old may be what is compared with the comments at a source: many sources share one reading. */
+const COMMENTS_AGE_MS = 10_000;
 
 async function main(): Promise<never> {
   const config = loadConfig(configSchema, process.env);
@@ -208,15 +211,18 @@ async function main(): Promise<never> {
       signal,
     });
     const commentsDueAt = new Map<string, number>();
+    const sourceNames = catalog.sources.map(({ name }) => name);
+    const viewComments = remembered(COMMENTS_AGE_MS, () => readViewComments(client, sourceNames));
     const watchingTables = watchTables({
-      sources: catalog.sources.map(({ name }) => name),
+      sources: sourceNames,
       look: async (name) => {
         const source = findSource(catalog, name);
         if (source === undefined) return undefined;
         const names = captureNames(name);
         return withDatabase(name, source.url, async (database) => {
           if (Date.now() > (commentsDueAt.get(name) ?? 0)) {
-            await carryComments(database, client, { name, publication: names.publication });
+            const { publication } = names;
+            await carryComments(database, client, { name, publication }, viewComments);
             commentsDueAt.set(name, Date.now() + COMMENTS_INTERVAL_MS);
           }
           return readTables(database, source, names);
@@ -228,7 +234,7 @@ async function main(): Promise<never> {
     });
     const watchingMarts = watchMarts({
       client,
-      sources: catalog.sources.map(({ name }) => name),
+      sources: sourceNames,
       log,
       signal,
     });

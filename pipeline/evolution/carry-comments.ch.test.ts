@@ -9,7 +9,7 @@ import {
 } from '../../warehouse/testing/embedded-server.ts';
 import { connectWarehouse, type Warehouse } from '../sink/clickhouse-client.ts';
 import { startPostgres, type PostgresServer } from '../testing/postgres-server.ts';
-import { carryComments } from './carry-comments.ts';
+import { carryComments, readViewComments } from './carry-comments.ts';
 
 let server: PostgresServer;
 let embedded: EmbeddedWarehouse;
@@ -75,7 +75,9 @@ test('what the owner says that tables and columns mean is what the views say, re
     return result.json();
   };
   const carried = async (about: Record<string, string>) => {
-    await carryComments(service, warehouse, { name: 'shop', publication: 'p' });
+    await carryComments(service, warehouse, { name: 'shop', publication: 'p' }, async () =>
+      readViewComments(warehouse, ['other', 'shop']),
+    );
     expect(await shown()).toEqual(
       Object.entries(about).map(([name, comment]) => ({ name, comment })),
     );

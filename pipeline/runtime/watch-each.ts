@@ -7,12 +7,12 @@ const AT_ONCE = 16;
  * Looks begin this far apart, in milliseconds. A look at a database is a connection of its own: a
  * thousand in a burst would hold up everything else that the process does.
  */
-const SPACING_MS = 50;
+const SPACING_MS = 100;
 
 /**
  * Looks at every item again and again until `signal` aborts; looks that are under way then are not
  * waited for. A round begins `intervalMs` after the one before has ended, or later: with many items a
- * round takes as long as they need at twenty a second.
+ * round takes as long as they need at ten a second.
  *
  * @param look - must not fail
  */

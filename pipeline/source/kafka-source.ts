@@ -27,6 +27,15 @@ export interface KafkaSourceOptions {
 
 /** Batches of how many partitions are handed over side by side; they only ever queue rows. */
 const PARTITIONS_AT_ONCE = 16;
+/**
+ * Least time between the starts of two fetches, in milliseconds per partition. Each names all partitions,
+ * which costs this process and the broker some microseconds apiece, and where there are many there is
+ * always something to fetch: without a rest a thousand quiet tables keep a core busy. Too short to
+ * matter with few.
+ */
+const REST_PER_PARTITION_MS = 0.05;
+/** Rests that are shorter are not taken: a timer is not that exact. */
+const LEAST_REST_MS = 5;
 /** After this long a killed process is missed and its partitions go to another. */
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_INTERVAL_MS = 2_000;
@@ -78,6 +87,8 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
   let closing = false;
   /** Whether the client library gave up: it comes back by itself after some failures only. */
   let isBroken = false;
+  let restMs = 0;
+  let fetchedAt = 0;
   let committing: Promise<void> = Promise.resolve();
 
   async function commit(): Promise<void> {
@@ -178,6 +189,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
   }
 
   function onJoined(assignment: Readonly<Record<string, readonly number[]>>): void {
+    restMs = Object.values(assignment).flat().length * REST_PER_PARTITION_MS;
     for (const [topic, partitions] of acknowledged) {
       for (const [partition, next] of partitions) {
         if (assignment[topic]?.includes(partition) === true) note(pending, topic, partition, next);
@@ -213,6 +225,9 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
           headers: message.headers,
         })),
       });
+      // The next fetch begins when all of this one is handed over.
+      const rest = fetchedAt + restMs - performance.now();
+      if (rest >= LEAST_REST_MS) await delay(rest);
     } finally {
       clearInterval(beat);
     }
@@ -226,6 +241,7 @@ export function createKafkaSource(options: KafkaSourceOptions): RecordSource {
         onJoined(payload.memberAssignment);
         handler.onAssigned();
       });
+      consumer.on(consumer.events.FETCH_START, () => (fetchedAt = performance.now()));
       consumer.on(consumer.events.CRASH, ({ payload }) => {
         if (payload.restart || signal.aborted) return;
         isBroken = true;
