@@ -96,11 +96,7 @@ function quickFolder(root: string): string {
   return join(SHARED_MEMORY, `tributary-warehouse-${id}`);
 }
 
-/**
- * Small caches and few threads: this is for a machine that does other things too. Each table looks for
- * something to merge after every insert, and by itself at first every second or so, then ever more
- * seldom: two thousand tables at rest take a third less that way.
- */
+/** Small caches and few threads: this is for a machine that does other things too. */
 function serverXml(usersPath: string, maxMemoryMib: number): string {
   return `<clickhouse>
   <users_config>${escapeXml(usersPath)}</users_config>
@@ -121,9 +117,6 @@ function serverXml(usersPath: string, maxMemoryMib: number): string {
   <background_common_pool_size>2</background_common_pool_size>
   <background_move_pool_size>1</background_move_pool_size>
   <background_fetches_pool_size>1</background_fetches_pool_size>
-  <background_processing_pool_thread_sleep_seconds_if_nothing_to_do>1</background_processing_pool_thread_sleep_seconds_if_nothing_to_do>
-  <background_processing_pool_task_sleep_seconds_when_no_work_multiplier>1.3</background_processing_pool_task_sleep_seconds_when_no_work_multiplier>
-  <background_move_processing_pool_thread_sleep_seconds_if_nothing_to_do>60</background_move_processing_pool_thread_sleep_seconds_if_nothing_to_do>
   <merge_tree>
     <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
     <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
