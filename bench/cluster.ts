@@ -17,7 +17,7 @@ import { CleanUp } from './clean-up.ts';
 import { clusterBroker, clusterBrokers, clusterWorker, workerUrl } from './cluster-processes.ts';
 import { ProcessSet } from './process-set.ts';
 import type { Figure } from './report.ts';
-import { benchSettings, countChanges, numberedPipeline } from './rig.ts';
+import { benchSettings, countChanges, numberedPipeline, untilStored } from './rig.ts';
 
 const BROKERS = 3;
 const WORKERS = 2;
@@ -56,7 +56,7 @@ export const CLUSTER: Bench = {
     }
     const committed = await load.stop();
     const expected = committed * SOURCES.length;
-    await untilStored(warehouse, expected);
+    await untilStored(async () => countChanges(warehouse), expected, DEADLINE_MS);
     for (const source of SOURCES) await verify(source, database, warehouse, committed);
     say(`${count(expected)} changes: each stored once, every row equal`);
     return {
@@ -191,17 +191,6 @@ async function untilFresh(warehouse: Warehouse, afterMs: number): Promise<void> 
       .catch(() => 0);
     if (found > afterMs) return;
     if (Date.now() > deadline) throw new Error('changes do not flow again');
-    await delay(POLL_MS);
-  }
-}
-
-async function untilStored(warehouse: Warehouse, changes: number): Promise<void> {
-  const deadline = Date.now() + DEADLINE_MS;
-  for (;;) {
-    const stored = await countChanges(warehouse);
-    if (stored > changes) throw new Error(`${stored} changes are stored of ${changes}`);
-    if (stored === changes) return;
-    if (Date.now() > deadline) throw new Error(`only ${stored} of ${changes} changes are stored`);
     await delay(POLL_MS);
   }
 }

@@ -162,7 +162,12 @@ export async function countChanges(warehouse: Warehouse): Promise<number> {
   return row?.rows ?? 0;
 }
 
-async function untilStored(
+/**
+ * Waits until exactly so many changes are stored.
+ *
+ * @throws Error when there are more, or still fewer after `deadlineMs`
+ */
+export async function untilStored(
   stored: () => Promise<number>,
   changes: number,
   deadlineMs: number,

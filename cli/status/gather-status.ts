@@ -42,11 +42,10 @@ export async function gatherStatus(parts: {
 }): Promise<SourceStatus[]> {
   const { catalog, signal } = parts;
   const names = catalog.sources.map(({ name }) => name);
+  const prefixes = new Set(names);
   const [connectors, lags, freshness, letters, waiting] = await Promise.all([
     known(() => parts.connect.list(signal)),
-    known(() =>
-      consumerLag(parts.kafka, parts.groupId, (topic) => isTableTopic(topic, new Set(names))),
-    ),
+    known(() => consumerLag(parts.kafka, parts.groupId, (topic) => isTableTopic(topic, prefixes))),
     known(() => readFreshness(parts.warehouse, names)),
     known(() => countOpenLetters(parts.warehouse)),
     known(() => waitingTopics(parts.warehouse)),

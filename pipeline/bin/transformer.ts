@@ -15,7 +15,7 @@ import { watchSlots, type SlotLook } from '../../connectors/watch-slots.ts';
 import { watchMarts } from '../../warehouse/marts/watch-marts.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import { createRegistryClient } from '../avro/registry-client.ts';
-import { findSource, type Catalog } from '../catalog/catalog.ts';
+import { findSource } from '../catalog/catalog.ts';
 import { loadCatalog } from '../catalog/load-catalog.ts';
 import { createPipelineMetrics, type PipelineMetrics } from '../metrics.ts';
 import { createLedger } from '../resync/ledger.ts';
@@ -111,7 +111,8 @@ async function main(): Promise<never> {
   if (config.tributaryFailpoint !== undefined) armFailpoint(config.tributaryFailpoint);
   return runProcess(async (signal) => {
     const catalog = await loadCatalog(config.tributaryConfig, process.env);
-    const prefixes = new Set(catalog.sources.map((source) => source.name));
+    const sourceNames = catalog.sources.map(({ name }) => name);
+    const prefixes = new Set(sourceNames);
     const metrics = createPipelineMetrics();
     const server = await serveMetrics(metrics.registry, {
       port: config.metricsPort,
@@ -194,7 +195,8 @@ async function main(): Promise<never> {
       config.connectUrl === undefined ? undefined : createConnectClient(config.connectUrl);
     const recordingLooks = looks.run(
       LOOKS_INTERVAL_MS,
-      async () => lookUp({ catalog, kafka, groupId: config.kafkaGroupId, connect, signal }),
+      async () =>
+        lookUp({ sources: prefixes, kafka, groupId: config.kafkaGroupId, connect, signal }),
       signal,
     );
     const slotLevels = new Map<string, string>();
@@ -211,7 +213,6 @@ async function main(): Promise<never> {
       signal,
     });
     const commentsDueAt = new Map<string, number>();
-    const sourceNames = catalog.sources.map(({ name }) => name);
     const viewComments = remembered(COMMENTS_AGE_MS, () => readViewComments(client, sourceNames));
     const watchingTables = watchTables({
       sources: sourceNames,
@@ -252,16 +253,16 @@ async function main(): Promise<never> {
 
 /** Asks broker and Connect how sources stand; of who does not answer there are no entries. */
 async function lookUp(parts: {
-  catalog: Catalog;
+  sources: ReadonlySet<string>;
   kafka: Kafka;
   groupId: string;
   connect: ConnectClient | undefined;
   signal: AbortSignal;
 }): Promise<LookedUp> {
-  const { catalog, kafka, groupId, connect, signal } = parts;
-  const names = catalog.sources.map(({ name }) => name);
+  const { sources, kafka, groupId, connect, signal } = parts;
+  const names = [...sources];
   const [lags, live] = await Promise.all([
-    consumerLag(kafka, groupId, (topic) => isTableTopic(topic, new Set(names))).catch(() => []),
+    consumerLag(kafka, groupId, (topic) => isTableTopic(topic, sources)).catch(() => []),
     connect?.list(signal).catch(() => undefined),
   ]);
   const lagOf = (name: string) =>

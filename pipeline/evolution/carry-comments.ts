@@ -35,8 +35,8 @@ export interface ViewComments {
 }
 
 /**
- * Reads what the views of these sources say, of all in one go: asking for each costs the warehouse as
- * much as for all.
+ * Reads what the views of these sources say, of all in one go: with a thousand databases each question
+ * keeps the warehouse busy as long as several inserts, for whichever of them it is.
  *
  * @throws TributaryError `SINK_UNAVAILABLE`, `SINK_REFUSED`
  */
