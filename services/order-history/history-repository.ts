@@ -56,7 +56,7 @@ export async function listHistory(
      WHERE placed_at IS NOT NULL
        AND ($1::timestamptz IS NULL OR (placed_at, order_id) < ($1, $2::uuid))
        AND ($3::uuid IS NULL OR user_id = $3) AND ($4::text IS NULL OR status = $4)
-       AND ($5::text IS NULL OR search @@ to_tsquery('simple', $5))
+       AND ($5::text IS NULL OR search @@ to_tsquery('simple', lower($5 COLLATE pg_c_utf8)))
      ORDER BY placed_at DESC, order_id DESC LIMIT $6`,
     [placedAt, id, filter.userId ?? null, filter.status ?? null, filter.search ?? null, count],
   );

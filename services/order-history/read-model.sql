@@ -25,13 +25,16 @@ CREATE TABLE orders (
   payment_status text,
   payment_version integer NOT NULL DEFAULT 0,
   refunded_amount numeric(12, 2),
-  -- Words by their beginnings: order number, product names, the user's name and address.
+  -- Words by their beginnings: order number, product names, the user's name and address. The collation
+  -- says what letters are: a database made with the locale C knows those of ASCII alone.
   search tsvector GENERATED ALWAYS AS (
     to_tsvector(
       'simple'::regconfig,
       regexp_replace(
-        coalesce(order_number, '') || ' ' || coalesce(user_name, '') || ' ' ||
-        coalesce(user_email, '') || ' ' || coalesce(product_names, ''),
+        lower((
+          coalesce(order_number, '') || ' ' || coalesce(user_name, '') || ' ' ||
+          coalesce(user_email, '') || ' ' || coalesce(product_names, '')
+        ) COLLATE pg_c_utf8),
         '[^[:alnum:]]+', ' ', 'g'
       )
     )
