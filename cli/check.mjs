@@ -9,6 +9,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { ensureInstalled } from './bootstrap/install.mjs';
+import { openTestState } from './test-state.mjs';
 
 const RESULTS = '.tributary/test-results';
 const PROJECTS = ['unit', 'pg', 'ch', 'e2e', 'shop', 'gate'];
@@ -21,9 +22,12 @@ const STATIC_CHECKS = [
 ];
 
 /** Runs a script of node_modules with this Node; resolves to its exit code. */
-function run(args) {
+function run(args, env = {}) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { stdio: 'inherit' });
+    const child = spawn(process.execPath, args, {
+      stdio: 'inherit',
+      env: { ...process.env, ...env },
+    });
     child.on('close', (code) => resolve(code ?? 1));
   });
 }
@@ -61,6 +65,14 @@ function readFailures(file) {
   });
 }
 
+/** How many files of a project run at a time, where two is not right for two cores. */
+function sideBySide(project) {
+  // One server each, and much waiting.
+  if (project === 'pg' || project === 'ch') return ['--maxWorkers=3'];
+  // With the shop under traffic a system keeps two cores busy; without it, it mostly waits.
+  return project === 'shop' ? ['--no-file-parallelism'] : [];
+}
+
 const chosen = process.argv.slice(2);
 const unknown = chosen.filter((name) => !PROJECTS.includes(name));
 if (unknown.length > 0) {
@@ -80,25 +92,28 @@ if (chosen.length === 0) {
     outcomes.push({ name, passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 });
   }
 }
+const state = openTestState();
 for (const project of chosen.length === 0 ? PROJECTS : chosen) {
   const report = `${RESULTS}/${project}.json`;
-  // With the shop under traffic a system keeps two cores busy; without it, it mostly waits.
-  const alone = project === 'shop' ? ['--no-file-parallelism'] : [];
-  const code = await run([
-    'node_modules/vitest/vitest.mjs',
-    'run',
-    `--project=${project}`,
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${report}`,
-    ...alone,
-  ]);
+  const code = await run(
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      `--project=${project}`,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...sideBySide(project),
+    ],
+    state.env,
+  );
   const counts = countTests(report);
   failures.push(...readFailures(report));
   // Vitest can fail without a failed test: an unhandled rejection, a worker that died.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
   outcomes.push({ name: project, ...counts });
 }
+state.close();
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 console.log('');

@@ -1,8 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import avro from 'avsc';
@@ -26,7 +25,7 @@ import { createKafka } from './source/kafka-client.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
 import { startPostgres, type PostgresServer } from './testing/postgres-server.ts';
 import { encodeChange, envelopeSchema, type SampleColumn } from './testing/sample-envelope.ts';
-import { TEST_JVM } from '../cli/testing/run-cli.ts';
+import { testPlace } from '../cli/testing/run-cli.ts';
 
 /*
  * The pipeline's process against a real broker, registry and warehouse: killed at every step that
@@ -34,14 +33,7 @@ import { TEST_JVM } from '../cli/testing/run-cli.ts';
  * in the middle of a batch. The records are written by the test, so that it knows what must be there.
  */
 
-const settings = loadLocalSettings({
-  PATH: process.env['PATH'],
-  ...TEST_JVM,
-  HOME: process.env['HOME'],
-  JAVA_HOME: process.env['JAVA_HOME'],
-  TRIBUTARY_STATE_DIR: resolve(import.meta.dirname, '..', '.tributary', 'test', 'delivery'),
-  TRIBUTARY_PORT_OFFSET: '9500',
-});
+const settings = loadLocalSettings((await testPlace('delivery', 9_500)).env);
 const records = new RunRecords(statePath(settings, 'run'));
 const at = (name: Parameters<typeof portOf>[1]) => `127.0.0.1:${portOf(settings, name)}`;
 const COLUMNS: readonly SampleColumn[] = [
@@ -66,8 +58,6 @@ const servers: SupervisedProcess[] = [];
 const lives: Life[] = [];
 
 beforeAll(async () => {
-  await records.clearLeftovers();
-  rmSync(settings.stateDir, { recursive: true, force: true });
   mkdirSync(statePath(settings, 'logs'), { recursive: true });
   await records.takeOwnership();
   database = await startPostgres();

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -449,7 +449,6 @@ beforeAll(async () => {
     CREATE SCHEMA other;
     CREATE TABLE other."Select" (id int PRIMARY KEY)`);
   const place = await testPlace('types', 6_000);
-  mkdirSync(place.stateDir, { recursive: true });
   config = join(place.stateDir, 'types.yaml');
   env = { ...place.env, TYPES_URL: adminUrl };
   writeFileSync(

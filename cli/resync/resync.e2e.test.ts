@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Admin } from 'kafkajs';
 import pg from 'pg';
@@ -44,7 +44,6 @@ beforeAll(async () => {
     CREATE TABLE other (id int PRIMARY KEY, n int);
     INSERT INTO other VALUES (1, 1)`);
   here = await testPlace('resync', 7_500);
-  mkdirSync(here.stateDir, { recursive: true });
   config = join(here.stateDir, 'resync.yaml');
   writeFileSync(config, 'sources:\n  - name: erp\n    url: ${ERP_URL}\n    tables: [public.*]\n');
   env = { ...here.env, ERP_URL: adminUrl };

@@ -1,15 +1,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { RunRecords } from '../../local/run-records.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
+/** Where `npm test` says, see `cli/test-state.mjs`. */
+const TEST_STATE = process.env['TEST_STATE_DIR'] ?? resolve(ROOT, '.tributary', 'test');
 
 /**
  * JVMs of a test do not live for as long as the second compiler tier takes to be worth its while; on
  * two cores it only takes time from everything else.
  */
-export const TEST_JVM = { JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1' } as const;
+const TEST_JVM = { JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1' } as const;
 
 /**
  * Connect that was killed starts again once what it left open is timed out: a minute by default, in
@@ -24,11 +26,12 @@ export interface TestPlace {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** A fresh place, without what a killed test left running in it. Its logs stay after the test, for whoever has to find out why it failed. */
+/** A fresh place, made and empty, without what a killed test left running in it. Its logs stay after the test, for whoever has to find out why it failed. */
 export async function testPlace(name: string, portOffset: number): Promise<TestPlace> {
-  const stateDir = resolve(ROOT, '.tributary', 'test', name);
+  const stateDir = resolve(TEST_STATE, name);
   await new RunRecords(resolve(stateDir, 'run')).clearLeftovers();
   rmSync(stateDir, { recursive: true, force: true });
+  mkdirSync(stateDir, { recursive: true });
   return {
     stateDir,
     portOffset,

@@ -1,11 +1,10 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
-import { RunRecords } from '../../local/run-records.ts';
 import { loadLocalSettings, statePath } from '../../local/settings.ts';
 import { Stack } from '../../local/stack.ts';
 import type { Catalog } from '../../pipeline/catalog/catalog.ts';
@@ -17,7 +16,7 @@ import { agrees } from '../../pipeline/verify/verify-table.ts';
 import { connectLocalWarehouse, localAddresses } from '../local-environment.ts';
 import { describeComparisons, waitUntilEqual } from './compare-sources.ts';
 import { connectSources } from './connect-sources.ts';
-import { TEST_JVM, TEST_WORKER } from '../testing/run-cli.ts';
+import { testPlace, TEST_WORKER } from '../testing/run-cli.ts';
 
 /*
  * Every kind of change that a table goes through, on an own database through wildcards; afterwards
@@ -84,15 +83,7 @@ const LIFE = `
   INSERT INTO pinned.people VALUES (1, 'eu', 'Ann'), (2, 'us', 'STAYS HOME'), (3, 'eu', 'Cy');
 `;
 
-const stateDir = resolve(import.meta.dirname, '..', '..', '.tributary', 'test', 'changes');
-const settings = loadLocalSettings({
-  PATH: process.env['PATH'],
-  ...TEST_JVM,
-  HOME: process.env['HOME'],
-  JAVA_HOME: process.env['JAVA_HOME'],
-  TRIBUTARY_STATE_DIR: stateDir,
-  TRIBUTARY_PORT_OFFSET: '6500',
-});
+const settings = loadLocalSettings((await testPlace('changes', 6_500)).env);
 const never = new AbortController().signal;
 
 let server: PostgresServer;
@@ -103,15 +94,12 @@ let client: pg.Client;
 let adminUrl: string;
 
 beforeAll(async () => {
-  await new RunRecords(statePath(settings, 'run')).clearLeftovers();
-  rmSync(stateDir, { recursive: true, force: true });
-  mkdirSync(stateDir, { recursive: true });
   server = await startPostgres({ walLevel: 'logical', dedicated: true });
   ({ adminUrl } = await server.createDatabase('any'));
   client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   await client.query(LIFE);
-  const file = resolve(stateDir, 'changes.yaml');
+  const file = statePath(settings, 'changes.yaml');
   const text =
     'sources:\n  - name: any\n    url: ${ANY_URL}\n    tables: [public.*, life.*]\n' +
     '    keys: { life.prices: [since, sku], life.codes: [code] }\n' +

@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, KafkaMessage } from 'kafkajs';
@@ -51,7 +51,6 @@ beforeAll(async () => {
       ('ann@x', 'Ann ${PRIVATE}', '1980-02-29', true, 1.50, '2024-01-01', '${PRIVATE}'),
       (E'tab\\tand\\\\\\n', NULL, NULL, NULL, NULL, NULL, NULL);`);
   here = await testPlace('dead-letters', 8_000);
-  mkdirSync(here.stateDir, { recursive: true });
   const config = join(here.stateDir, 'letters.yaml');
   writeFileSync(
     config,

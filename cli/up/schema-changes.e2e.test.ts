@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -44,7 +44,6 @@ beforeAll(async () => {
     CREATE TABLE leaving (id int PRIMARY KEY);
     INSERT INTO leaving SELECT generate_series(1, 7)`);
   here = await testPlace('schema-changes', 8_500);
-  mkdirSync(here.stateDir, { recursive: true });
   config = join(here.stateDir, 'schema.yaml');
   writeFileSync(
     config,

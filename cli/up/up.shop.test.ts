@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -90,7 +90,6 @@ test("somebody's own database flows with three lines of YAML and no shop", async
   `);
   await client.end();
   const here = await place('own-source', 3_000);
-  mkdirSync(here.stateDir, { recursive: true });
   const config = join(here.stateDir, 'other.yaml');
   writeFileSync(
     config,
@@ -116,7 +115,6 @@ test('what is wrong is said in a line or two, with what to do, and exit code 2',
   expect(port.output).toContain('TRIBUTARY_PORT_OFFSET');
   taken.close();
 
-  mkdirSync(here.stateDir, { recursive: true });
   const config = join(here.stateDir, 'bad.yaml');
   writeFileSync(
     config,

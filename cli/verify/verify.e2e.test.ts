@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
@@ -53,7 +53,6 @@ test('verify agrees while writes go on, names a cell that was changed in the war
   await client.connect();
   await client.query(SERVICE);
   const here = await testPlace('verify', 7_000);
-  mkdirSync(here.stateDir, { recursive: true });
   const config = join(here.stateDir, 'other.yaml');
   writeFileSync(config, 'sources:\n  - name: erp\n    url: ${ERP_URL}\n    tables: [public.*]\n');
   const run = (...args: string[]) => {
