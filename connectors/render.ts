@@ -89,7 +89,7 @@ export function renderConnector(source: Source): ConnectorConfig {
       'retriable.restart.connector.wait.ms': '2000',
       'errors.max.retries': '-1',
 
-      'poll.interval.ms': '10',
+      'poll.interval.ms': '3',
       'max.queue.size.in.bytes': '67108864',
 
       'exactly.once.support': 'required',
