@@ -25,6 +25,11 @@ const configSchema = z.object({
     .positive()
     .default(600)
     .describe('Seconds between two looks at all copies; between these, at what was written.'),
+  driftPauseSeconds: z.coerce
+    .number()
+    .positive()
+    .default(5)
+    .describe('Seconds between the end of a round and the next one.'),
   metricsPort: port().default(19465).describe('Port of /metrics and /health.'),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('Least level that is logged.'),
 });
@@ -78,7 +83,11 @@ export async function runDriftMonitor(env: NodeJS.ProcessEnv): Promise<never> {
       signal,
     });
     const sweepEveryMs = config.driftSweepSeconds * 1_000;
-    await watchDrift({ catalog, warehouse, catchUpWith, sweepEveryMs, metrics, log }, signal);
+    const pauseMs = config.driftPauseSeconds * 1_000;
+    await watchDrift(
+      { catalog, warehouse, catchUpWith, sweepEveryMs, pauseMs, metrics, log },
+      signal,
+    );
     await warehouse.close();
     await server.close();
   }, log);

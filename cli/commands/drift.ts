@@ -97,7 +97,10 @@ export function driftCommand(signal: AbortSignal): Command {
     .command('watch')
     .description('Run the monitor, as `npm start` does, until it is told to stop')
     .option('--config <file>', 'catalog of the sources (default: tributary.yaml)')
-    .addHelpText('after', '\nEnvironment: also DRIFT_SWEEP_SECONDS, METRICS_PORT, LOG_LEVEL')
+    .addHelpText(
+      'after',
+      '\nEnvironment: also DRIFT_SWEEP_SECONDS, DRIFT_PAUSE_SECONDS, METRICS_PORT, LOG_LEVEL',
+    )
     .action(async ({ config }: { config?: string }) => {
       const catalog = config === undefined ? {} : { TRIBUTARY_CONFIG: config };
       await runDriftMonitor({ ...process.env, ...catalog });

@@ -10,8 +10,6 @@ import type { DriftMetrics } from './metrics.ts';
 import type { RuleWatch } from './rule-watch.ts';
 import type { DriftStore } from './store.ts';
 
-/** Pause between two rounds, in milliseconds. */
-const ROUND_PAUSE_MS = 5_000;
 /** A round in which nothing happened is written at most so often. */
 export const QUIET_EVERY_MS = 60_000;
 
@@ -20,6 +18,8 @@ export interface MonitorParts {
   readonly watches: readonly RuleWatch[];
   /** All copies of a rule are looked at so often; between that, those that were written. */
   readonly sweepEveryMs: number;
+  /** Between two rounds. */
+  readonly pauseMs: number;
   readonly store: DriftStore;
   readonly alerting: Alerting;
   readonly metrics: DriftMetrics;
@@ -36,7 +36,7 @@ export async function runMonitor(parts: MonitorParts, signal: AbortSignal): Prom
     }
     await parts.alerting.deliver();
     try {
-      await delay(ROUND_PAUSE_MS, undefined, { signal });
+      await delay(parts.pauseMs, undefined, { signal });
     } catch (error) {
       if (!isAbort(error)) throw error;
     }

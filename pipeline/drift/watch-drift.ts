@@ -21,12 +21,13 @@ export async function watchDrift(
     readonly warehouse: ClickHouseClient;
     readonly catchUpWith: CatchUpWith;
     readonly sweepEveryMs: number;
+    readonly pauseMs: number;
     readonly metrics: DriftMetrics;
     readonly log: Logger;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { catalog, warehouse, catchUpWith, sweepEveryMs, metrics, log } = parts;
+  const { catalog, warehouse, catchUpWith, sweepEveryMs, pauseMs, metrics, log } = parts;
   const store = createDriftStore(warehouse);
   const rules = catalog.drift;
   const [findings, standing] = await retry(
@@ -50,7 +51,7 @@ export async function watchDrift(
       ),
   );
   log.info({ rules: rules.length }, 'watching for drift');
-  await runMonitor({ watches, sweepEveryMs, store, alerting, metrics, log }, signal);
+  await runMonitor({ watches, sweepEveryMs, pauseMs, store, alerting, metrics, log }, signal);
 
   /** What belongs to rules that are no more would stay open for ever. */
   async function closeForgotten(): Promise<void> {
