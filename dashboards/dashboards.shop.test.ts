@@ -55,8 +55,6 @@ let complaints: string[] = [];
 beforeAll(async () => {
   shop = await ShopStack.start('dashboards', OFFSET, {
     seed: 5,
-    // Leaves the machine time for a browser.
-    rate: 5,
   });
   const settings = loadLocalSettings(shop.env);
   url = `http://127.0.0.1:${portOf(settings, 'dashboards')}`;

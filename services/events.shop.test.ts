@@ -21,6 +21,8 @@ beforeAll(async () => {
 afterAll(async () => shop.stop());
 
 const DEADLINE = { timeout: 120_000, interval: 200 };
+/** Orders, of which a comparison says little. */
+const FEW = 10;
 
 /** The read model as it should be, joined from the owners' own databases. */
 async function expectedHistory(): Promise<Map<string, unknown>> {
@@ -79,7 +81,7 @@ async function expectHistoryEqual(): Promise<void> {
 async function expectEventsApplied(): Promise<void> {
   const differing = async () => {
     const [expected, found] = [await expectedHistory(), await history()];
-    expect(expected.size).toBeGreaterThan(10);
+    expect(expected.size).toBeGreaterThan(FEW);
     return [...new Set([...expected.keys(), ...found.keys()])]
       .map((id) => [expected.get(id), found.get(id)])
       .filter(([left, right]) => JSON.stringify(left) !== JSON.stringify(right));
@@ -121,7 +123,7 @@ async function whatIsBehind(): Promise<string> {
 }
 
 test('the read model is what the owners say, built from their events alone', async () => {
-  for (let round = 0; round < 3; round += 1) await shop.trafficGoesOn();
+  while ((await expectedHistory()).size <= FEW) await shop.trafficGoesOn();
   await expectHistoryEqual();
 });
 

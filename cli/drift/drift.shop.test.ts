@@ -60,8 +60,6 @@ alerts:
   );
   shop = await ShopStack.start('drift', OFFSET, {
     seed: 11,
-    // More leaves two cores no time to look for drift in it.
-    rate: 6,
     catalog,
     // What is in the warehouse without a change that brought it is found by looking at all. Nobody waits
     // for rounds as long as for the shop's.

@@ -29,8 +29,6 @@ let product: string;
 beforeAll(async () => {
   shop = await ShopStack.start('erase', OFFSET, {
     seed: 23,
-    // People shop on, and leave the machine time for what is asked of it here.
-    rate: 5,
   });
   kafka = createKafka({
     clientId: 'test',

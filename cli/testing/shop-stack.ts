@@ -26,8 +26,8 @@ import { watchSources } from '../up/watch-sources.ts';
 import { TEST_WORKER, testPlace } from './run-cli.ts';
 
 const EQUAL_DEADLINE_MS = 120_000;
-/** Customers' actions per second, unless told otherwise: everything on two cores keeps up with it. */
-const RATE = 10;
+/** Customers' actions per second: some fifty changes, and two cores have time for what is tested. */
+const RATE = 5;
 
 /** The whole shop and its pipeline under traffic, with its processes at hand to be killed. */
 export class ShopStack {
@@ -61,7 +61,6 @@ export class ShopStack {
    * Starts it from nothing, in a place of its own.
    *
    * @param seed - of the customers
-   * @param rate - of them, in actions per second
    * @param catalog - path of another catalog than the shop's own
    * @param env - further variables that it names
    * @param onFailure - a process was given up; without it the error is nobody's, which ends a test
@@ -71,7 +70,6 @@ export class ShopStack {
     portOffset: number,
     options: {
       seed: number;
-      rate?: number;
       onFailure?: (error: Error) => void;
       catalog?: string;
       env?: Readonly<Record<string, string>>;
@@ -92,7 +90,7 @@ export class ShopStack {
     const stack = new Stack({
       settings,
       shop: true,
-      traffic: { profile: 'busy', rate: options.rate ?? RATE, actions: 0, seed: options.seed },
+      traffic: { profile: 'busy', rate: RATE, actions: 0, seed: options.seed },
       sourceUrls: urls,
       workerSettings: TEST_WORKER,
       applyConnectors: async (abort) => {
@@ -174,7 +172,7 @@ export class ShopStack {
       return Number(row?.n ?? 0);
     };
     const before = await written();
-    while ((await written()) < before + 10) await delay(100, undefined, { signal: this.#signal });
+    while ((await written()) < before + 5) await delay(100, undefined, { signal: this.#signal });
   }
 
   /** Holds the customers still meanwhile. */
