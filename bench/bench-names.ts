@@ -2,6 +2,7 @@
 export const BENCH_NAMES = [
   'first-load',
   'freshness',
+  'idle',
   'drain',
   'tables',
   'cost',

@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../connectors/connect-client.ts';
+import { captureNames } from '../connectors/connector-config.ts';
 import { deleteConnector } from '../connectors/delete-connector.ts';
+import { renderConnector } from '../connectors/render.ts';
 import { connectLocalWarehouse, localAddresses } from '../cli/local-environment.ts';
 import { connectSources } from '../cli/up/connect-sources.ts';
 import { loadLocalSettings, statePath, type LocalSettings } from '../local/settings.ts';
@@ -23,8 +25,12 @@ export interface BenchStack extends AsyncDisposable {
   readonly warehouse: Warehouse;
   /** The measured database, as its superuser. */
   readonly databaseUrl: string;
-  /** Captures the tables there are now, as a source. */
-  connect(source: string): Promise<void>;
+  /**
+   * Captures the tables there are now, as a source.
+   *
+   * @param settings - of the connector, in place of those that Tributary would give it
+   */
+  connect(source: string, settings?: Readonly<Record<string, string>>): Promise<void>;
   /** Ends a capture. */
   disconnect(source: string): Promise<void>;
 }
@@ -69,14 +75,24 @@ export async function startBenchStack(
   );
   const text = `sources:\n${entries.join('')}`;
   writeFileSync(settings.catalogPath, text);
+  const connectorFiles = resolve(stateDir, 'connectors');
+  mkdirSync(connectorFiles, { recursive: true });
   const env = { BENCH_URL: adminUrl };
   const catalog = parseCatalog(text, settings.catalogPath, env);
   const addresses = localAddresses(settings);
   const warehouse = connectLocalWarehouse(settings, 'bench');
   const connectUrl = addresses['CONNECT_URL'] ?? '';
   const only = (name: string) => catalog.sources.filter((source) => source.name === name);
-  const connect = (name: string) =>
-    connectSources({
+  const connect: BenchStack['connect'] = async (name, settingsOfIts = {}) => {
+    for (const source of only(name)) {
+      const { config } = renderConnector(source);
+      const connector = {
+        name: captureNames(name).connector,
+        config: { ...config, ...settingsOfIts },
+      };
+      writeFileSync(join(connectorFiles, `${name}.json`), JSON.stringify(connector));
+    }
+    await connectSources({
       catalog: { ...catalog, sources: only(name) },
       connectUrl,
       secretsDir: statePath(settings, 'secrets'),
@@ -93,6 +109,7 @@ export async function startBenchStack(
       },
       signal,
     });
+  };
   const disconnect = async (name: string) => {
     for (const source of only(name)) {
       const client = createConnectClient(connectUrl);

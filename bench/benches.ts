@@ -5,6 +5,7 @@ import { DRAIN, FRESHNESS } from './stream-benches.ts';
 import { FIRST_LOAD } from './first-load-bench.ts';
 import { GATE } from './gate.ts';
 import type { Bench } from './bench.ts';
+import { IDLE } from './idle.ts';
 import { DRIFT, MARTS, SHOP, VERIFY } from './query-benches.ts';
 import { TABLES } from './tables-bench.ts';
 
@@ -12,6 +13,7 @@ import { TABLES } from './tables-bench.ts';
 export const BENCHES: Readonly<Record<BenchName, Bench>> = {
   'first-load': FIRST_LOAD,
   freshness: FRESHNESS,
+  idle: IDLE,
   drain: DRAIN,
   tables: TABLES,
   cost: COST,
