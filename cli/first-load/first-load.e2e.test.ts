@@ -153,12 +153,18 @@ async function killWhen(cli: RunningCli, isReached: () => Promise<boolean>): Pro
   await cli.exit();
 }
 
+/**
+ * Ids above are not the writer's, which would wait for a transaction that has one of them. So many that
+ * a snapshot is still being read, several times what Debezium queues, when its first rows are stored.
+ */
+const APART = 40_000;
+
 /** Changes of every kind, until stopped: among them updates that leave the large value alone. */
 function write(database: pg.Pool): { stop: () => Promise<void> } {
   const stopping = new AbortController();
   const done = (async () => {
     for (let turn = 1; !stopping.signal.aborted; turn += 1) {
-      const id = (turn * 7_919) % 15_000;
+      const id = (turn * 7_919) % APART;
       await database.query('UPDATE items SET n = n + 1 WHERE id = $1', [id]);
       await database.query('DELETE FROM items WHERE id = $1', [id + 1]);
       await database.query(
@@ -175,9 +181,6 @@ function write(database: pg.Pool): { stop: () => Promise<void> } {
   running.push(stop);
   return { stop };
 }
-
-/** Ids above are not the writer's, which would wait for a transaction that has one of them. */
-const APART = 15_000;
 
 /** Begins a transaction that changes rows in every way and is not committed. */
 async function begin(database: pg.Pool, nth: number, more = ''): Promise<pg.PoolClient> {
