@@ -54,7 +54,13 @@ export const IDLE: Bench = {
         { what, column: 'Tributary', unit: 'cores', runs: runs.ours },
         { what, column: DEBEZIUM, unit: 'cores', runs: runs.debezium },
       ],
-      ratios: [{ what: DEBEZIUM, value: median(runs.debezium) / median(runs.ours), aim: 1 }],
+      ratios: [
+        {
+          what: `as cheap as ${DEBEZIUM}`,
+          value: median(runs.debezium) / median(runs.ours),
+          aim: 1,
+        },
+      ],
       drawn: 'cores',
       notes: [
         'The same settings for both but `poll.interval.ms`, 3 and 10: rows are about as fresh with either. Heartbeats go on.',
