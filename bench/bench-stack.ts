@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import pg from 'pg';
 import { createLogger } from '#runtime/log.ts';
 import { createConnectClient } from '../connectors/connect-client.ts';
-import { captureNames } from '../connectors/connector-config.ts';
 import { deleteConnector } from '../connectors/delete-connector.ts';
-import { renderConnector } from '../connectors/render.ts';
 import { connectLocalWarehouse, localAddresses } from '../cli/local-environment.ts';
 import { connectSources } from '../cli/up/connect-sources.ts';
 import { loadLocalSettings, statePath, type LocalSettings } from '../local/settings.ts';
@@ -25,12 +24,8 @@ export interface BenchStack extends AsyncDisposable {
   readonly warehouse: Warehouse;
   /** The measured database, as its superuser. */
   readonly databaseUrl: string;
-  /**
-   * Captures the tables there are now, as a source.
-   *
-   * @param settings - of the connector, in place of those that Tributary would give it
-   */
-  connect(source: string, settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** Captures the tables there are now, as a source. */
+  connect(source: string): Promise<void>;
   /** Ends a capture. */
   disconnect(source: string): Promise<void>;
 }
@@ -75,24 +70,14 @@ export async function startBenchStack(
   );
   const text = `sources:\n${entries.join('')}`;
   writeFileSync(settings.catalogPath, text);
-  const connectorFiles = resolve(stateDir, 'connectors');
-  mkdirSync(connectorFiles, { recursive: true });
   const env = { BENCH_URL: adminUrl };
   const catalog = parseCatalog(text, settings.catalogPath, env);
   const addresses = localAddresses(settings);
   const warehouse = connectLocalWarehouse(settings, 'bench');
   const connectUrl = addresses['CONNECT_URL'] ?? '';
   const only = (name: string) => catalog.sources.filter((source) => source.name === name);
-  const connect: BenchStack['connect'] = async (name, settingsOfIts = {}) => {
-    for (const source of only(name)) {
-      const { config } = renderConnector(source);
-      const connector = {
-        name: captureNames(name).connector,
-        config: { ...config, ...settingsOfIts },
-      };
-      writeFileSync(join(connectorFiles, `${name}.json`), JSON.stringify(connector));
-    }
-    await connectSources({
+  const connect = (name: string) =>
+    connectSources({
       catalog: { ...catalog, sources: only(name) },
       connectUrl,
       secretsDir: statePath(settings, 'secrets'),
@@ -109,7 +94,6 @@ export async function startBenchStack(
       },
       signal,
     });
-  };
   const disconnect = async (name: string) => {
     for (const source of only(name)) {
       const client = createConnectClient(connectUrl);
@@ -147,4 +131,29 @@ export async function startBenchStack(
     disconnect,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/**
+ * A stack that captures one table.
+ *
+ * @param first - statements that write a first row, so that topic, schema and table are there
+ * @param sources - captures of it
+ */
+export async function capturing(
+  table: string,
+  first: readonly string[] = [],
+  sources: readonly string[] = [SOURCE],
+): Promise<BenchStack> {
+  const bench = await startBenchStack(Object.fromEntries(sources.map((source) => [source, ''])));
+  try {
+    const client = new pg.Client({ connectionString: bench.databaseUrl });
+    await client.connect();
+    for (const statement of [table, ...first]) await client.query(statement);
+    await client.end();
+    for (const source of sources) await bench.connect(source);
+    return bench;
+  } catch (error) {
+    await bench[Symbol.asyncDispose]();
+    throw error;
+  }
 }

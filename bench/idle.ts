@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
-import { count, type Bench } from './bench.ts';
-import { startBenchStack } from './bench-stack.ts';
+import { localAddresses } from '../cli/local-environment.ts';
+import { applyConnectors } from '../connectors/apply.ts';
+import { createConnectClient } from '../connectors/connect-client.ts';
+import type { Bench } from './bench.ts';
+import { capturing } from './bench-stack.ts';
 import { FRESHNESS_TABLE } from './freshness.ts';
 import { cpuSeconds } from './process-usage.ts';
 import { median } from './quantiles.ts';
@@ -11,6 +13,7 @@ const SOURCES = ['one', 'two', 'three', 'four', 'five'];
 /** After a start Connect's virtual machine compiles what it runs. */
 const SETTLING_MS = 20_000;
 const MEASURED_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 /** What connectors cost while nothing changes. */
 export const IDLE: Bench = {
@@ -18,22 +21,21 @@ export const IDLE: Bench = {
   isQuick: false,
   async run(quick, say) {
     const rounds = quick ? 1 : 3;
-    await using bench = await startBenchStack(
-      Object.fromEntries(SOURCES.map((source) => [source, ''])),
-    );
-    const client = new pg.Client({ connectionString: bench.databaseUrl });
-    await client.connect();
-    await client.query(FRESHNESS_TABLE);
-    await client.end();
+    await using bench = await capturing(FRESHNESS_TABLE, [], SOURCES);
+    const client = createConnectClient(localAddresses(bench.settings)['CONNECT_URL'] ?? '');
+    const { signal } = new AbortController();
+    const ours = [...(await client.list(signal))];
     const coresWith = async (settings: Readonly<Record<string, string>>) => {
-      for (const source of SOURCES) await bench.connect(source, settings);
+      const desired = ours.map(([name, { config }]) => ({
+        name,
+        config: { ...config, ...settings },
+      }));
+      await applyConnectors({ client, desired, deadlineMs: DEADLINE_MS, signal });
       await delay(SETTLING_MS);
       const { pid } = bench.stack.process('connect');
       const [before, began] = [await cpuSeconds(pid), performance.now()];
       await delay(MEASURED_MS);
-      const cores = ((await cpuSeconds(pid)) - before) / ((performance.now() - began) / 1_000);
-      for (const source of SOURCES) await bench.disconnect(source);
-      return cores;
+      return ((await cpuSeconds(pid)) - before) / ((performance.now() - began) / 1_000);
     };
     const runs = { ours: [] as number[], debezium: [] as number[] };
     for (let round = 0; round < rounds; round += 1) {
@@ -47,7 +49,7 @@ export const IDLE: Bench = {
       );
       say(`${runs.ours.at(-1)?.toFixed(2)} cores, Debezium's ${runs.debezium.at(-1)?.toFixed(2)}`);
     }
-    const what = `${count(SOURCES.length)} connectors of one worker, nothing changes`;
+    const what = `${SOURCES.length} connectors of one worker, nothing changes`;
     return {
       title: 'connectors at rest: CPU of Connect',
       figures: [

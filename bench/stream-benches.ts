@@ -1,6 +1,5 @@
-import pg from 'pg';
 import { count, type Bench } from './bench.ts';
-import { SOURCE, startBenchStack, type BenchStack } from './bench-stack.ts';
+import { capturing, type BenchStack } from './bench-stack.ts';
 import { BACKLOG_TABLE, drainWithKafkaEngine, drainWithTributary, writeBacklog } from './drain.ts';
 import { FRESHNESS_TABLE, measureFreshness, type FreshnessResult } from './freshness.ts';
 import { median } from './quantiles.ts';
@@ -61,7 +60,7 @@ export const DRAIN: Bench = {
   isQuick: true,
   async run(quick, say) {
     const [rows, rounds] = quick ? [100_000, 1] : [500_000, 3];
-    await using bench = await capturing(BACKLOG_TABLE, []);
+    await using bench = await capturing(BACKLOG_TABLE);
     await bench.stack.process('transformer').stop();
     const began = performance.now();
     await writeBacklog(bench, rows);
@@ -99,22 +98,6 @@ export const DRAIN: Bench = {
     };
   },
 };
-
-/** A stack that captures one table; a first row, so that topic, schema and table are there. */
-async function capturing(table: string, first: readonly string[]): Promise<BenchStack> {
-  const bench = await startBenchStack();
-  try {
-    const client = new pg.Client({ connectionString: bench.databaseUrl });
-    await client.connect();
-    for (const statement of [table, ...first]) await client.query(statement);
-    await client.end();
-    await bench.connect(SOURCE);
-    return bench;
-  } catch (error) {
-    await bench[Symbol.asyncDispose]();
-    throw error;
-  }
-}
 
 async function untilTable(bench: BenchStack, database: string, name: string): Promise<void> {
   for (;;) {

@@ -10,7 +10,7 @@ import { compareSources, describeComparisons } from './compare-sources.ts';
  */
 
 /** Several times what the group gives a member of which it does not hear. */
-const A_WHILE_MS = 30_000;
+const A_MINUTE_MS = 60_000;
 
 let shop: ShopStack;
 
@@ -98,10 +98,10 @@ test('the pipeline killed again and again', async () => {
   expect(counts?.n).toBe(counts?.once);
 });
 
-test('ClickHouse away for a while', async () => {
+test('ClickHouse away for a minute', async () => {
   await shop.stack.process('warehouse').stop();
   const stoppedAt = Date.now();
-  while (Date.now() - stoppedAt < A_WHILE_MS) await shop.trafficGoesOn();
+  while (Date.now() - stoppedAt < A_MINUTE_MS) await shop.trafficGoesOn();
   await shop.stack.process('warehouse').start();
   await expectEqual();
 });
