@@ -43,7 +43,7 @@ export interface Comparison {
   readonly complete: boolean;
   /** The time at the owner's source when it was read, in milliseconds since 1970. */
   readonly readAt: number;
-  /** Since when both sources are known to hold just these rows, by the same clock. */
+  /** Since when the sources and the change log are known to hold just these rows, by the same clock. */
   readonly sameSince: number;
 }
 
@@ -210,7 +210,7 @@ function waits(
     // A copy that has just been made is given the same time as one whose owner has just changed.
     return isYoung(ownerChangedAt) || isYoung(existsSince(copy.history)) ? 'in flight' : undefined;
   }
-  // Whatever happened there happened before the sources were seen so.
+  // Whatever the log has not heard of happened before the sources were seen so.
   return isYoung(sameSince) ? 'behind' : undefined;
 }
 

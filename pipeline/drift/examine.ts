@@ -10,7 +10,7 @@ import { prepareSession } from '../verify/source-rows.ts';
 import { classify, type Classification, type RowState } from './classify.ts';
 import type { Candidate } from './find-candidates.ts';
 import { readHistories, readStored } from './read-history.ts';
-import type { History, Texts } from './row-history.ts';
+import { currentRow, type History, type Texts } from './row-history.ts';
 import { rowsAtSource } from './source-side.ts';
 import type { WarehouseSide, WarehouseSides } from './warehouse-side.ts';
 
@@ -19,7 +19,7 @@ export interface Examined {
   readonly copy: Key;
   readonly owner: Key;
   readonly classification: Classification;
-  /** Equal as long as both sources hold the same. */
+  /** Equal as long as both sources hold the same, and the change log knows the same of them. */
   readonly state: string;
   /** Why a source could not be asked; what is said of the copy is what the warehouse knows then. */
   readonly unconfirmed: string | undefined;
@@ -35,7 +35,7 @@ export interface Examiner {
   readonly warehouse: ClickHouseClient;
   readonly rule: DriftRule;
   readonly sides: WarehouseSides;
-  /** Since when a copy's sources are known to be in a state, by {@link keyId} of the copy. */
+  /** Since when a copy is known to be in a {@link Examined.state}, by {@link keyId} of the copy. */
   readonly seen: ReadonlyMap<string, { readonly state: string; readonly since: number }>;
 }
 
@@ -89,7 +89,9 @@ export async function examine(
     // That the warehouse has it as well is as it should be.
     const copy = pair.isOutOfScope ? { ...copyState, stored: undefined } : copyState;
     const owner = stateOf(known.owners, ownerId, owners.rows?.rows.get(ownerId));
-    const state = digest(JSON.stringify([ownerId, copy.now ?? 0, owner.now ?? 0]));
+    // With what the log knows: it may have heard of a change since the sources were read.
+    const held = [copy, owner].flatMap(({ now, history }) => [now ?? 0, currentRow(history) ?? 0]);
+    const state = digest(JSON.stringify([ownerId, ...held]));
     const seen = examiner.seen.get(copyId);
     const classification = classify({
       copy,

@@ -13,6 +13,8 @@ import type { AvroSchema } from '../avro/avro-schema.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { parseCatalog } from '../catalog/parse-catalog.ts';
 import { connectWarehouse } from '../sink/clickhouse-client.ts';
+import { quoteName } from '../sink/identifier.ts';
+import { storageName } from '../transform/table-plan.ts';
 import { MirroredTable } from '../testing/mirrored-table.ts';
 import { startPostgres, type PostgresServer } from '../testing/postgres-server.ts';
 import { RuleWatch } from './rule-watch.ts';
@@ -302,4 +304,46 @@ test('a warehouse that holds something else than both sources is found out once 
   await orders.restore(2_000_000_000);
   await watch.round('changes');
   expect(watch.open).toEqual([]);
+});
+
+test('a copy that the warehouse has newer than a round has read it is not called otherwise', async () => {
+  const [rule] = catalog.drift;
+  if (rule === undefined) throw new Error('no rule');
+  await service.query(`
+    DELETE FROM users; DELETE FROM orders;
+    INSERT INTO users VALUES (9, 9, 'Ada', 'a@x');
+    INSERT INTO orders VALUES (91, 9, 9, 'Ada', 'a@x', 'open')`);
+  for (const table of [users, orders]) await table.apply(await table.newest());
+  /** Writes what the warehouse holds into the change log, with something else in it. */
+  const log = async (table: MirroredTable, hoursAgo: number, op: string, other = '') => {
+    const storage = quoteName(storageName(table.plan));
+    await warehouse.command({
+      query: `INSERT INTO changes.${storage}
+              SELECT * REPLACE (${other} '${op}' AS _op, _version - ${hoursAgo} AS _version,
+                                now64(6) - INTERVAL ${hoursAgo} HOUR AS _committed_at)
+              FROM current.${storage} FINAL`,
+    });
+  };
+  await log(users, 3, 'insert');
+  await log(orders, 3, 'insert');
+  await service.query(`UPDATE users SET name = 'Grace'`);
+  await users.apply(await users.newest());
+  await log(users, 2, 'update');
+
+  const watch = new RuleWatch({
+    catalog,
+    warehouse,
+    rule: { ...rule, allowedStalenessMs: 1 },
+    catchUpWith: undefined,
+  });
+  await watch.round('sweep');
+  const missed = { copyKey: '["91"]', field: 'user_name', kind: 'missed update' };
+  expect(watch.open).toMatchObject([missed]);
+  // The copy is mended between the reads of a round: after that of its source, before that of the log.
+  await log(orders, 1, 'update', `'Grace' AS user_name,`);
+  await watch.round('sweep');
+  expect(watch.open).toMatchObject([missed]);
+  // What stays so is said.
+  await watch.round('sweep');
+  expect(watch.open).toMatchObject([{ ...missed, kind: 'unexplained' }]);
 });
