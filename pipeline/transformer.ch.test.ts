@@ -144,6 +144,7 @@ class Table {
       until?: number;
       partitions?: number;
       mostLetters?: number;
+      bufferBytes?: number;
     } = {},
   ) {
     const source = new ReplaySource(this.topic, this.log, options);
@@ -166,6 +167,7 @@ class Table {
       freshness: new FreshnessRecorder(client, 'test', log),
       metrics,
       limits: { maxRows: 5, maxBytes: 100_000 },
+      bufferBytes: options.bufferBytes ?? 24_000_000,
       insertsAtOnce: 4,
       flushIntervalMs: 0,
       drainTimeoutMs: 30_000,
@@ -173,7 +175,7 @@ class Table {
     });
     await transformer.run(never);
     const halted = (await metrics.haltedTables.get()).values.some(({ value }) => value === 1);
-    return { committed: source.committed, halted };
+    return { committed: source.committed, halted, mostAhead: source.mostAhead };
   }
 
   async query<T>(sql: string): Promise<T[]> {
@@ -1111,4 +1113,16 @@ test('without a key, a copy of the table puts counts right, what comes after it 
   table.replay(6, { op: 'c', after: { name: 'f' }, sequence: '["1006","1"]' });
   await table.run();
   expect(await names()).toEqual(['a', 'b', 'c', 'c', 'd', 'e', 'f']);
+});
+
+test('what waits to be stored is bounded, of all tables together', async () => {
+  const table = new Table();
+  for (let id = 1; id <= 60; id += 1) {
+    table.change({ op: 'c', after: { id, name: 'x'.repeat(1_000), bio: null } });
+  }
+  const { mostAhead } = await table.run({ cuts: [1], bufferBytes: 5_000 });
+  expect(mostAhead).toBeGreaterThan(0);
+  // Of some two thousand bytes each; one comes before somebody looks.
+  expect(mostAhead).toBeLessThanOrEqual(3);
+  expect(await table.query('SELECT toString(count()) AS n FROM {view}')).toEqual([{ n: '60' }]);
 });

@@ -6,6 +6,7 @@ import { NO_COLUMN_RULES, type ColumnRules } from './catalog/column-rules.ts';
 import { RecordTranslator } from './record-translator.ts';
 import type { ResyncLedger } from './resync/ledger.ts';
 import type { BatchLimits, RowWork } from './sink/batch.ts';
+import { BufferBudget } from './sink/buffer-budget.ts';
 import type { DeadLetterQueue } from './sink/dead-letter.ts';
 import { InsertBudget } from './sink/insert-budget.ts';
 import type { FreshnessRecorder } from './sink/freshness-recorder.ts';
@@ -28,6 +29,8 @@ export interface TransformerOptions {
   readonly freshness: FreshnessRecorder;
   readonly metrics: PipelineMetrics;
   readonly limits: BatchLimits;
+  /** Most that waits to be stored, of all tables together, in bytes. */
+  readonly bufferBytes: number;
   /** Inserts under way at a time, of all tables together. */
   readonly insertsAtOnce: number;
   readonly flushIntervalMs: number;
@@ -44,6 +47,7 @@ export interface TransformerOptions {
 export class Transformer implements RecordHandler {
   readonly #options: TransformerOptions;
   readonly #budget: InsertBudget;
+  readonly #buffer: BufferBudget;
   readonly #pipes = new Map<string, TopicPipe>();
   /** Aborts when the time to drain is over. */
   readonly #abandon = new AbortController();
@@ -52,6 +56,7 @@ export class Transformer implements RecordHandler {
   constructor(options: TransformerOptions) {
     this.#options = options;
     this.#budget = new InsertBudget(options.insertsAtOnce);
+    this.#buffer = new BufferBudget(options.bufferBytes);
   }
 
   /** Runs until `signal` aborts, then stores what is queued, commits, and returns. */
@@ -79,6 +84,8 @@ export class Transformer implements RecordHandler {
       this.#pipes.set(batch.topic, pipe);
     }
     await pipe.onRecords(batch);
+    // Nothing more is fetched meanwhile.
+    await this.#buffer.room();
   }
 
   #createPipe(topic: string): TopicPipe {
@@ -91,6 +98,7 @@ export class Transformer implements RecordHandler {
       deadLetters,
       limits,
       budget: this.#budget,
+      buffer: this.#buffer,
       flushIntervalMs,
       log,
       signal,

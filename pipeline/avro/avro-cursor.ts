@@ -123,3 +123,10 @@ export class AvroCursor {
     return branch;
   }
 }
+
+/**
+ * For reading a record from one end to the other in one go, whatever its table. A cursor keeps the bytes
+ * it was at last, and these keep the whole answer of the broker that they came in: one for each table
+ * would hold megabytes for each table of which nothing more comes.
+ */
+export const SHARED_CURSOR = new AvroCursor();

@@ -62,6 +62,12 @@ const configSchema = z.object({
     .min(1_024)
     .default(6_291_456)
     .describe('Most bytes of records behind one insert.'),
+  bufferBytes: z.coerce
+    .number()
+    .int()
+    .min(1_024)
+    .default(24_000_000)
+    .describe('Most bytes that wait to be stored, of all tables together.'),
   flushIntervalMs: z.coerce
     .number()
     .int()
@@ -185,6 +191,7 @@ async function main(): Promise<never> {
       freshness,
       metrics,
       limits: { maxRows: config.maxBatchRows, maxBytes: config.maxBatchBytes },
+      bufferBytes: config.bufferBytes,
       insertsAtOnce: config.insertsAtOnce,
       flushIntervalMs: config.flushIntervalMs,
       drainTimeoutMs: config.drainTimeoutMs,

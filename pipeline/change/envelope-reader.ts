@@ -1,6 +1,6 @@
 import type avro from 'avsc';
 import { TributaryError } from '#runtime/errors.ts';
-import { AvroCursor, AvroMismatch } from '../avro/avro-cursor.ts';
+import { AvroMismatch, SHARED_CURSOR, type AvroCursor } from '../avro/avro-cursor.ts';
 import { isRecord, unwrapNullable, type AvroRecord, type AvroSchema } from '../avro/avro-schema.ts';
 import { compileSkip, partsOf, type Skip } from '../avro/avro-skip.ts';
 import { compileType, decodeAt, malformed } from '../avro/decoder.ts';
@@ -34,9 +34,9 @@ type ReadValue = (cursor: AvroCursor) => unknown;
 export function compileEnvelope(valueSchema: AvroSchema): ReadEnvelopeBytes {
   envelopeOf(valueSchema);
   const steps = compileSteps(valueSchema);
-  const cursor = new AvroCursor();
   return (record) => {
     const envelope: Record<string, unknown> = {};
+    const cursor = SHARED_CURSOR;
     cursor.reset(record, HEADER_BYTES);
     try {
       for (const { name, read } of steps) {

@@ -43,6 +43,14 @@ export interface Batch {
   readonly bytes: number;
 }
 
+/** About what work takes beside the bytes of its record. */
+const WORK_BYTES = 1_000;
+
+/** About how much memory work takes while it waits. */
+export function heldBytes({ record }: Work): number {
+  return recordBytes(record) + WORK_BYTES;
+}
+
 /** Bytes of a record that count against the bounds. */
 export function recordBytes(record: SourceRecord): number {
   return (record.value?.length ?? 0) + (record.key?.length ?? 0);

@@ -17,6 +17,7 @@ import type { TablePlan } from '../transform/table-plan.ts';
 import type { Work } from './batch.ts';
 import { connectWarehouse, type Warehouse } from './clickhouse-client.ts';
 import { createClickHouseSink } from './clickhouse-sink.ts';
+import { BufferBudget } from './buffer-budget.ts';
 import { InsertBudget } from './insert-budget.ts';
 import type { Sink } from './sink.ts';
 import { TableLane } from './table-lane.ts';
@@ -70,7 +71,13 @@ async function changesOf(table: string, count: number): Promise<Work[]> {
 }
 
 /** A lane, how many rows each of its inserts had, and a promise of the first. */
-function laneOf(budget: InsertBudget, sink: Sink = createClickHouseSink(client)) {
+function laneOf(
+  budget: InsertBudget,
+  {
+    sink = createClickHouseSink(client),
+    buffer = new BufferBudget(1_000_000),
+  }: { sink?: Sink; buffer?: BufferBudget } = {},
+) {
   const inserts: number[] = [];
   let onFirst: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (onFirst = resolve));
@@ -80,6 +87,7 @@ function laneOf(budget: InsertBudget, sink: Sink = createClickHouseSink(client))
     deadLetters: { write: async () => undefined },
     limits: { maxRows: 1_000, maxBytes: 1_000_000 },
     budget,
+    buffer,
     flushIntervalMs: 0,
     log,
     signal,
@@ -96,7 +104,8 @@ function laneOf(budget: InsertBudget, sink: Sink = createClickHouseSink(client))
 
 test('a table that ClickHouse refuses for now holds up no other, even with one insert at a time', async () => {
   const budget = new InsertBudget(1);
-  const [full, other] = [laneOf(budget), laneOf(budget)];
+  const buffer = new BufferBudget(1_500);
+  const [full, other] = [laneOf(budget, { buffer }), laneOf(budget, { buffer })];
   const changes = await changesOf('full', 3);
   full.lane.enqueue(changes.slice(0, 1));
   await full.first;
@@ -106,17 +115,21 @@ test('a table that ClickHouse refuses for now holds up no other, even with one i
     query: 'ALTER TABLE current.shop__full MODIFY SETTING parts_to_throw_insert = 1',
   });
   full.lane.enqueue(changes.slice(1));
+  expect(buffer.isOver).toBe(true);
   await nextTurn();
 
   other.lane.enqueue(await changesOf('other', 1));
   await other.first;
   expect(full.inserts).toEqual([1]);
+  // Nobody waits until it holds less, but it gets no more.
+  expect([buffer.isOver, full.lane.isFull, other.lane.isFull]).toEqual([false, true, false]);
 
   await client.command({
     query: 'ALTER TABLE current.shop__full MODIFY SETTING parts_to_throw_insert = 3000',
   });
   await full.lane.drain();
   expect(full.inserts).toEqual([1, 2]);
+  expect(full.lane.isFull).toBe(false);
   expect([...full.halted, ...other.halted]).toEqual([]);
 });
 
@@ -138,10 +151,12 @@ test('what comes while a lane waits for its turn goes with its insert', async ()
 test('a table that is halted while it stores takes nothing more over', async () => {
   const sink = createClickHouseSink(client);
   const { lane, inserts } = laneOf(new InsertBudget(1), {
-    ...sink,
-    insert: async (block, token) => {
-      lane.halt();
-      await sink.insert(block, token);
+    sink: {
+      ...sink,
+      insert: async (block, token) => {
+        lane.halt();
+        await sink.insert(block, token);
+      },
     },
   });
   const changes = await changesOf('halted', 2);

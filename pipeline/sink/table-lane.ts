@@ -8,6 +8,7 @@ import { RowReader } from '../transform/row-reader.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
 import {
   deduplicationToken,
+  heldBytes,
   lastOffsets,
   nextBatch,
   recordBytes,
@@ -16,6 +17,7 @@ import {
   type RowWork,
   type Work,
 } from './batch.ts';
+import type { BufferBudget, BufferPart } from './buffer-budget.ts';
 import type { DeadLetterQueue } from './dead-letter.ts';
 import { fillBlock, type Layout } from './fill-block.ts';
 import type { InsertBudget, InsertTurn } from './insert-budget.ts';
@@ -28,6 +30,8 @@ export interface LaneOptions {
   readonly limits: BatchLimits;
   /** Inserts of all lanes together. */
   readonly budget: InsertBudget;
+  /** What all lanes together hold. */
+  readonly buffer: BufferBudget;
   /** Least time between the starts of two inserts, in milliseconds; a lone change never waits. */
   readonly flushIntervalMs: number;
   readonly log: Logger;
@@ -53,6 +57,7 @@ export interface LaneOptions {
 export class TableLane {
   readonly #options: LaneOptions;
   readonly #turn: InsertTurn;
+  readonly #held: BufferPart;
   #queue: Work[] = [];
   #bufferedBytes = 0;
   #state: 'idle' | 'flushing' | 'halted' = 'idle';
@@ -60,15 +65,22 @@ export class TableLane {
   #lastFlushAt = 0;
   #prepared: Layout | undefined;
   #draining = false;
+  /** Whether what it does has failed and is to be tried again. */
+  #isWaiting = false;
   #cutPause: () => void = () => undefined;
 
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#turn = options.budget.newTurn();
+    this.#held = options.buffer.newPart();
   }
 
-  /** Whether more is buffered than two inserts can take; the topic should be paused meanwhile. */
+  /**
+   * Whether more is buffered than two inserts can take, or anything while none succeeds; the topic should be
+   * paused meanwhile.
+   */
   get isFull(): boolean {
+    if (this.#isWaiting) return true;
     const { maxBytes, maxRows } = this.#options.limits;
     return this.#bufferedBytes > 2 * maxBytes || this.#queue.length > 2 * maxRows;
   }
@@ -83,6 +95,7 @@ export class TableLane {
     for (const item of work) {
       this.#queue.push(item);
       this.#bufferedBytes += recordBytes(item.record);
+      this.#held.hold(heldBytes(item));
     }
     failpoint('after-decode');
     if (this.#hasFullBatch()) this.#cutPause();
@@ -95,8 +108,7 @@ export class TableLane {
   /** Drops what is queued and takes nothing more over: it is delivered again after a restart. */
   halt(): void {
     this.#state = 'halted';
-    this.#queue = [];
-    this.#bufferedBytes = 0;
+    this.#letGo(this.#queue.length);
   }
 
   /** Resolves when everything taken over is stored, or the lane halted. */
@@ -132,8 +144,7 @@ export class TableLane {
         this.#lastFlushAt = performance.now();
         await this.#apply(batch);
         this.#turn.giveBack();
-        this.#queue.splice(0, batch.work.length);
-        for (const { record } of batch.work) this.#bufferedBytes -= recordBytes(record);
+        this.#letGo(batch.work.length);
         this.#options.onAcknowledged(lastOffsets(batch.work));
         if (!this.isFull) this.#options.onRoom();
       }
@@ -144,6 +155,17 @@ export class TableLane {
     } finally {
       this.#turn.giveBack();
     }
+  }
+
+  #setWaiting(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting;
+    this.#held.setAside(isWaiting);
+  }
+
+  #letGo(count: number): void {
+    const gone = this.#queue.splice(0, count);
+    for (const { record } of gone) this.#bufferedBytes -= recordBytes(record);
+    this.#held.letGo(gone.reduce((sum, item) => sum + heldBytes(item), 0));
   }
 
   /** Spaces inserts, so that ClickHouse is not flooded with tiny parts. */
@@ -208,7 +230,19 @@ export class TableLane {
 
   async #withRetry<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     const { log, signal } = this.#options;
-    return retry(attempt, { policy: UNTIL_STOPPED, signal, log, what });
+    const tryOnce = async () => {
+      try {
+        return await attempt();
+      } catch (error) {
+        this.#setWaiting(true);
+        throw error;
+      }
+    };
+    try {
+      return await retry(tryOnce, { policy: UNTIL_STOPPED, signal, log, what });
+    } finally {
+      this.#setWaiting(false);
+    }
   }
 
   /** The same on the lane's turn, which others get while this one waits to try again. */

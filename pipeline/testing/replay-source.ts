@@ -20,6 +20,8 @@ export class ReplaySource implements RecordSource {
   readonly topic: string;
   /** Next offset to deliver to a process that comes after this one, per partition. */
   readonly committed = new Map<number, Offset>();
+  /** Most records that were handed over and not acknowledged when more were. */
+  mostAhead = 0;
   readonly #records: readonly RawRecord[];
   readonly #cuts: readonly number[];
   readonly #partitionCount: number;
@@ -74,6 +76,8 @@ export class ReplaySource implements RecordSource {
       const size = this.#cuts[turn % this.#cuts.length] ?? 1;
       const other = rest.findIndex((record) => record.partition !== first.partition);
       const records = rest.slice(0, Math.min(size, other === -1 ? rest.length : other));
+      const next = this.committed.get(first.partition) ?? 0n;
+      this.mostAhead = Math.max(this.mostAhead, Number(first.offset - next));
       rest = rest.slice(records.length);
       await handler.onRecords({
         topic: this.topic,

@@ -1,5 +1,5 @@
 import { messageCode, TributaryError } from '#runtime/errors.ts';
-import { AvroCursor, AvroMismatch } from '../avro/avro-cursor.ts';
+import { AvroMismatch, SHARED_CURSOR, type AvroCursor } from '../avro/avro-cursor.ts';
 import { compileSkip, partsOf, type Skip } from '../avro/avro-skip.ts';
 import { compileType, decodeAt, malformed } from '../avro/decoder.ts';
 import { columnPatternText } from '../catalog/table-pattern.ts';
@@ -28,7 +28,6 @@ const NONE: readonly number[] = [];
 export class RowReader {
   readonly #plan: TablePlan;
   readonly #fields: readonly Field[];
-  readonly #cursor = new AvroCursor();
   /** The column that is being read, for what may be wrong with it. */
   #current = -1;
 
@@ -69,7 +68,7 @@ export class RowReader {
    * @throws TributaryError `VALUE_REJECTED` naming the column, when its type cannot hold the value
    */
   read(record: Buffer, { at, isKeyOnly }: RowPlace, block: RowBlock): readonly number[] {
-    const cursor = this.#cursor;
+    const cursor = SHARED_CURSOR;
     cursor.reset(record, at);
     let unchanged: number[] | undefined;
     try {
@@ -93,7 +92,7 @@ export class RowReader {
 
   /** Cells of the key of a row, by their places among the plan's columns. */
   key(record: Buffer, { at }: RowPlace): ReadonlyMap<number, Cell> {
-    const cursor = this.#cursor;
+    const cursor = SHARED_CURSOR;
     cursor.reset(record, at);
     const cells = new Map<number, Cell>();
     for (const { index, skip, decode } of this.#fields) {
