@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '#runtime/config.ts';
+import { TributaryError } from '#runtime/errors.ts';
 import { createLogger } from '#runtime/log.ts';
 import { migrate } from '../../warehouse/migrate.ts';
 import {
@@ -70,7 +71,7 @@ async function changesOf(table: string, count: number): Promise<Work[]> {
   return works;
 }
 
-/** A lane, how many rows each of its inserts had, and a promise of the first. */
+/** A lane, how many rows each of its inserts had, a promise of the first, and how often it said that it has room. */
 function laneOf(
   budget: InsertBudget,
   {
@@ -82,6 +83,7 @@ function laneOf(
   let onFirst: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (onFirst = resolve));
   const halted: unknown[] = [];
+  let rooms = 0;
   const lane = new TableLane({
     sink,
     deadLetters: { write: async () => undefined },
@@ -96,10 +98,10 @@ function laneOf(
       inserts.push(rows.length);
       onFirst();
     },
-    onRoom: () => undefined,
+    onRoom: () => (rooms += 1),
     onHalted: (error) => halted.push(error),
   });
-  return { lane, inserts, first, halted };
+  return { lane, inserts, first, halted, rooms: () => rooms };
 }
 
 test('a table that ClickHouse refuses for now holds up no other, even with one insert at a time', async () => {
@@ -166,4 +168,26 @@ test('a table that is halted while it stores takes nothing more over', async () 
   await lane.drain();
   expect(inserts).toEqual([1]);
   expect(lane.isHalted).toBe(true);
+});
+
+test('a table that could not be made at first gets more as soon as it is', async () => {
+  const sink = createClickHouseSink(client);
+  let attempts = 0;
+  const { lane, rooms } = laneOf(new InsertBudget(1), {
+    sink: {
+      ...sink,
+      prepare: async (plan) => {
+        attempts += 1;
+        if (attempts === 1) throw new TributaryError('SINK_UNAVAILABLE', 'ClickHouse is away');
+        return sink.prepare(plan);
+      },
+    },
+  });
+  const [change] = await changesOf('late', 1);
+  if (change?.kind !== 'row') throw new Error('no row');
+  const ready = lane.prepare(change.plan);
+  await nextTurn();
+  expect([lane.isFull, rooms()]).toEqual([true, 0]);
+  await ready;
+  expect([lane.isFull, rooms()]).toEqual([false, 1]);
 });

@@ -158,8 +158,11 @@ export class TableLane {
   }
 
   #setWaiting(isWaiting: boolean): void {
+    const isOver = this.#isWaiting && !isWaiting;
     this.#isWaiting = isWaiting;
     this.#held.setAside(isWaiting);
+    // There may be nothing queued whose end would tell of it.
+    if (isOver && !this.isHalted && !this.isFull) this.#options.onRoom();
   }
 
   #letGo(count: number): void {
