@@ -43,13 +43,8 @@ export interface Batch {
   readonly bytes: number;
 }
 
-/** About what work takes beside the bytes of its record. */
-const WORK_BYTES = 1_000;
-
-/** About how much memory work takes while it waits. */
-export function heldBytes({ record }: Work): number {
-  return recordBytes(record) + WORK_BYTES;
-}
+/** About what work takes in memory beside the bytes of its record. */
+export const WORK_BYTES = 1_000;
 
 /** Bytes of a record that count against the bounds. */
 export function recordBytes(record: SourceRecord): number {

@@ -8,10 +8,10 @@ import { RowReader } from '../transform/row-reader.ts';
 import type { TablePlan } from '../transform/table-plan.ts';
 import {
   deduplicationToken,
-  heldBytes,
   lastOffsets,
   nextBatch,
   recordBytes,
+  WORK_BYTES,
   type Batch,
   type BatchLimits,
   type RowWork,
@@ -92,11 +92,10 @@ export class TableLane {
   /** Takes work over, in topic order. Never waits; mind {@link isFull}. */
   enqueue(work: readonly Work[]): void {
     if (this.#state === 'halted' || work.length === 0) return;
-    for (const item of work) {
-      this.#queue.push(item);
-      this.#bufferedBytes += recordBytes(item.record);
-      this.#held.hold(heldBytes(item));
-    }
+    this.#queue.push(...work);
+    const bytes = bytesOf(work);
+    this.#bufferedBytes += bytes;
+    this.#held.hold(bytes + work.length * WORK_BYTES);
     failpoint('after-decode');
     if (this.#hasFullBatch()) this.#cutPause();
     if (this.#state === 'idle') {
@@ -167,8 +166,9 @@ export class TableLane {
 
   #letGo(count: number): void {
     const gone = this.#queue.splice(0, count);
-    for (const { record } of gone) this.#bufferedBytes -= recordBytes(record);
-    this.#held.letGo(gone.reduce((sum, item) => sum + heldBytes(item), 0));
+    const bytes = bytesOf(gone);
+    this.#bufferedBytes -= bytes;
+    this.#held.letGo(bytes + gone.length * WORK_BYTES);
   }
 
   /** Spaces inserts, so that ClickHouse is not flooded with tiny parts. */
@@ -260,4 +260,8 @@ export class TableLane {
       }
     });
   }
+}
+
+function bytesOf(work: readonly Work[]): number {
+  return work.reduce((sum, { record }) => sum + recordBytes(record), 0);
 }
