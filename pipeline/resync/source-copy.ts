@@ -2,6 +2,7 @@ import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Secret } from '#runtime/config.ts';
 import { describeError, TributaryError } from '#runtime/errors.ts';
+import { GrowingBytes } from '../columnar/growing-bytes.ts';
 import type { CopyPace } from './copy-pace.ts';
 import type { CopyReaders } from './copy-shares.ts';
 
@@ -21,6 +22,8 @@ export interface SourceCopy extends CopyReaders {
 
 /** Bytes of one piece, before the rest of its last row. */
 const PIECE_BYTES = 32 * 1024 * 1024;
+/** With what Postgres sends at a time; a longer row makes its piece grow. */
+const PIECE_CAPACITY = PIECE_BYTES + 256 * 1024;
 /** How long rows that come slowly are gathered, in milliseconds. */
 const PIECE_MS = 5_000;
 const NEWLINE = 0x0a;
@@ -144,24 +147,24 @@ export async function* copyPieces(
   select: string,
   { pace, signal }: { readonly pace: CopyPace; readonly signal: AbortSignal },
 ): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = [];
-  let bytes = 0;
+  // Copied together as they come: kept in a list, they and their whole would be there at once.
+  let piece = new GrowingBytes(PIECE_CAPACITY);
   let begunAt = performance.now();
   const stream: AsyncIterable<Buffer> = client.query(copyTo(`COPY (${select}) TO STDOUT`));
   for await (const chunk of stream) {
     signal.throwIfAborted();
     await pace.pass(countRows(chunk), signal);
-    parts.push(chunk);
-    bytes += chunk.length;
-    if (bytes < PIECE_BYTES && performance.now() - begunAt < PIECE_MS) continue;
+    const at = piece.reserve(chunk.length);
+    chunk.copy(piece.bytes, at);
+    if (piece.length < PIECE_BYTES && performance.now() - begunAt < PIECE_MS) continue;
     const end = chunk.lastIndexOf(NEWLINE) + 1;
     if (end === 0) continue;
-    yield Buffer.concat([...parts.slice(0, -1), chunk.subarray(0, end)]);
-    parts = [chunk.subarray(end)];
-    bytes = chunk.length - end;
+    yield piece.filled.subarray(0, at + end);
+    piece = new GrowingBytes(PIECE_CAPACITY);
+    chunk.copy(piece.bytes, piece.reserve(chunk.length - end), end);
     begunAt = performance.now();
   }
-  if (bytes > 0) yield Buffer.concat(parts);
+  if (piece.length > 0) yield piece.filled;
 }
 
 /** Rows in a piece of {@link copyPieces}. */
