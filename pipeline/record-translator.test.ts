@@ -55,7 +55,9 @@ async function translate(
   const record = { topic: 'shop.public.t', partition: 0, offset: offset(7n), key, value, headers };
   try {
     await translator.makeReady(record);
-    return translator.translate(record, new EpochTimeline([]));
+    const work = translator.translate(record, new EpochTimeline([]));
+    if (work === undefined) throw new Error('its schemas are not there');
+    return work;
   } catch (error) {
     if (error instanceof TributaryError && dispositionOf(error) === 'dead-letter') return error;
     throw error;
@@ -165,4 +167,18 @@ test('a replayed record has the version of the place it first had, and stands wh
       code: 'RECORD_MALFORMED',
     });
   }
+});
+
+test('what a record is of says the record alone, not the one before it', async () => {
+  const planOf = async (table: string, key?: null) => {
+    const row = { id: 1, tags: [], map: null, on: null, at: 5 };
+    const work = await translate(encodeChange(ENVELOPE, 0, table, { op: 'c', after: row }), key);
+    if (work instanceof TributaryError || work.kind !== 'row') throw new Error('no row');
+    return [work.plan.table, work.plan.isKeyless];
+  };
+  expect(await planOf('t')).toEqual(['t', false]);
+  expect(await planOf('u')).toEqual(['u', false]);
+  expect(await planOf('u', null)).toEqual(['u', true]);
+  expect(await planOf('t', null)).toEqual(['t', true]);
+  expect(await planOf('t')).toEqual(['t', false]);
 });

@@ -54,6 +54,16 @@ export class RecordTranslator {
   readonly #values = new Map<SchemaId, ValueSchema>();
   readonly #keys = new Map<SchemaId, KeySchema>();
   readonly #plans = new Map<string, TablePlan>();
+  /** Most records of a topic have the plan of the one before. */
+  #lastPlan:
+    | {
+        readonly value: ValueSchema;
+        readonly key: KeySchema;
+        readonly schema: string;
+        readonly table: string;
+        readonly plan: TablePlan;
+      }
+    | undefined;
 
   constructor(options: {
     registry: SchemaRegistry;
@@ -69,15 +79,6 @@ export class RecordTranslator {
     this.#columnNames = options.columnNames;
     this.#log = options.log;
     this.#signal = options.signal;
-  }
-
-  /** Whether {@link translate} can go on without the registry. */
-  isReady(record: SourceRecord): boolean {
-    return (
-      record.value === null ||
-      (this.#values.has(readSchemaId(record.value)) &&
-        (record.key === null || this.#keys.has(readSchemaId(record.key))))
-    );
   }
 
   /**
@@ -108,20 +109,19 @@ export class RecordTranslator {
   }
 
   /**
-   * Translates a record whose schemas are there.
+   * Translates a record.
    *
    * @param timeline - epochs of the record's topic
+   * @returns undefined when its schemas are not there: {@link makeReady} fetches them
    * @throws TributaryError of disposition `dead-letter`, or `KEY_MISSING` (halt)
    */
-  translate(record: SourceRecord, timeline: EpochTimeline): Work {
+  translate(record: SourceRecord, timeline: EpochTimeline): Work | undefined {
     // A tombstone tells log compaction what the delete before it has told us already.
     if (record.value === null) return { kind: 'skip', record };
     const valueId = readSchemaId(record.value);
     const value = this.#values.get(valueId);
     const key = record.key === null ? NO_KEY : this.#keys.get(readSchemaId(record.key));
-    if (value === undefined || key === undefined) {
-      throw new TributaryError('SCHEMA_UNKNOWN', 'the schemas of a record were not fetched');
-    }
+    if (value === undefined || key === undefined) return undefined;
     const event = readEnvelope(value.read(record.value), key.fields.length === 0);
     const { origin } = event;
     const position = positionOf(record);
@@ -156,6 +156,9 @@ export class RecordTranslator {
     value: ValueSchema,
     key: KeySchema,
   ): TablePlan {
+    const last = this.#lastPlan;
+    if (last?.value === value && last.key === key && last.schema === schema && last.table === table)
+      return last.plan;
     const id = `${valueId}/${key.fields.length}/${schema}/${table}`;
     let plan = this.#plans.get(id);
     if (plan === undefined) {
@@ -171,6 +174,7 @@ export class RecordTranslator {
       });
       this.#plans.set(id, plan);
     }
+    this.#lastPlan = { value, key, schema, table, plan };
     return plan;
   }
 

@@ -191,8 +191,8 @@ export class TopicPipe {
     if (this.#isQueued(record)) return this.#redelivered();
     const { translator } = this.#options;
     try {
-      if (!translator.isReady(record)) return this.#workOnceReady(record, batch);
       const work = translator.translate(record, this.#timeline ?? new EpochTimeline([]));
+      if (work === undefined) return this.#workOnceReady(record, batch);
       if (work.kind !== 'row') return work;
       const known = this.#partitions.get(record.partition);
       if (known === undefined) return this.#workOnceFenced(work, batch);

@@ -16,6 +16,8 @@ import type { RecordBatch, RecordHandler, RecordSource } from './source/record-s
 import { TopicPipe } from './topic-pipe.ts';
 import type { TablePlan } from './transform/table-plan.ts';
 
+const MICROS_PER_MILLI = 1000;
+
 /** What a transformer is wired from. */
 export interface TransformerOptions {
   readonly source: RecordSource;
@@ -138,16 +140,17 @@ export class Transformer implements RecordHandler {
   #stored(plan: TablePlan, rows: readonly RowWork[]): void {
     const { metrics, freshness } = this.#options;
     const storedAtMs = Date.now();
-    const committed = rows.flatMap(({ committedAtMicros }) =>
-      committedAtMicros === undefined ? [] : [committedAtMicros],
-    );
-    metrics.storedRows.inc({ source: plan.source, table: plan.relation }, rows.length);
-    for (const micros of committed) {
-      metrics.endToEndLag.observe(
-        { source: plan.source },
-        Math.max(0, storedAtMs / 1000 - Number(micros) / 1e6),
-      );
+    const lag = metrics.endToEndLag.labels(plan.source);
+    const lagsMs: number[] = [];
+    let lastCommittedAtMicros = 0n;
+    for (const { committedAtMicros: micros } of rows) {
+      if (micros === undefined) continue;
+      const lagMs = Math.max(0, storedAtMs - Number(micros) / MICROS_PER_MILLI);
+      lagsMs.push(lagMs);
+      lag.observe(lagMs / 1000);
+      if (micros > lastCommittedAtMicros) lastCommittedAtMicros = micros;
     }
-    freshness.observe(plan.source, plan.relation, rows.length, committed, storedAtMs);
+    metrics.storedRows.inc({ source: plan.source, table: plan.relation }, rows.length);
+    freshness.observe(plan.source, plan.relation, rows.length, lagsMs, lastCommittedAtMicros);
   }
 }

@@ -107,13 +107,6 @@ export class AvroCursor {
     this.at += count;
   }
 
-  readString(): string {
-    const length = this.readLength();
-    const text = this.bytes.toString('utf8', this.at, this.at + length);
-    this.at += length;
-    return text;
-  }
-
   /** Reads the number of a union's branch. */
   readBranch(branches: number): number {
     const branch = this.readInt();

@@ -4,10 +4,16 @@ import { AvroMismatch, type AvroCursor } from './avro-cursor.ts';
 /** Moves a cursor over one value. @throws AvroMismatch */
 export type Skip = (cursor: AvroCursor) => void;
 
+/** A field of a compiled record. */
+export interface AvroField {
+  readonly name: string;
+  readonly type: avro.Type;
+}
+
 /** Parts of avsc's compiled types that are not in its typings of the base class. */
 interface Compiled {
   readonly typeName: string;
-  readonly fields?: readonly { readonly name: string; readonly type: avro.Type }[];
+  readonly fields?: readonly AvroField[];
   readonly types?: readonly avro.Type[];
   readonly itemsType?: avro.Type;
   readonly valuesType?: avro.Type;

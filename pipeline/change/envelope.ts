@@ -57,7 +57,7 @@ function originOf({ source }: Envelope): ChangeOrigin {
   // The schema is whatever the producer registered: it need not be Debezium's.
   const { schema, table, sequence, txId, lsn: position, ts_us: micros } = source ?? {};
   if (typeof schema !== 'string' || typeof table !== 'string') throw unexpected('no table');
-  if (![txId, position, micros].every((value) => value === null || typeof value === 'bigint')) {
+  if (!isLongOrNull(txId) || !isLongOrNull(position) || !isLongOrNull(micros)) {
     throw unexpected('a position or transaction that is no long');
   }
   try {
@@ -75,9 +75,16 @@ function originOf({ source }: Envelope): ChangeOrigin {
   }
 }
 
+function isLongOrNull(value: unknown): boolean {
+  return value === null || typeof value === 'bigint';
+}
+
 function unexpected(what: string): TributaryError {
   return new TributaryError('ENVELOPE_UNEXPECTED', `the envelope has ${what}`);
 }
+
+/** Changes of a transaction, which come one after the other, have the same. */
+let lastCommit = { text: '', lsn: lsn(0n) };
 
 const SEQUENCE = /^\[(?:null|"(\d+)"),(?:null|"\d+")\]$/;
 
@@ -97,7 +104,10 @@ export function commitLsnOf(sequence: string | null): Lsn | null {
       'source.sequence does not have the known shape',
     );
   }
-  return match[1] === undefined ? null : parseDecimalLsn(match[1]);
+  const [, text] = match;
+  if (text === undefined) return null;
+  if (text !== lastCommit.text) lastCommit = { text, lsn: parseDecimalLsn(text) };
+  return lastCommit.lsn;
 }
 
 function rowAfter({ after }: Envelope): RowPlace {

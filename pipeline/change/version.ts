@@ -59,12 +59,13 @@ export function packVersion(version: ChangeVersion): bigint {
  *
  * @throws RangeError when epoch or offset do not fit their bits
  */
-export function writeVersion(bytes: Buffer, at: number, version: ChangeVersion): void {
+export function writeVersion(bytes: DataView, at: number, version: ChangeVersion): void {
   if (version.epoch < 0 || version.epoch >= EPOCH_LIMIT) throw new RangeError('epoch has 16 bits');
   if (version.offset >= OFFSET_LIMIT) throw new RangeError('offset has 48 bits');
-  bytes.writeUIntLE(Number(version.offset), at, 6);
-  bytes.writeBigUInt64LE(version.commitLsn, at + 6);
-  bytes.writeUInt16LE(version.epoch, at + 14);
+  // Its two highest bytes are nought, and written over.
+  bytes.setBigUint64(at, version.offset, true);
+  bytes.setBigUint64(at + 6, version.commitLsn, true);
+  bytes.setUint16(at + 14, version.epoch, true);
 }
 
 /**

@@ -35,6 +35,11 @@ export class FixedColumn implements Column {
     return this.#data.bytes;
   }
 
+  /** The same, as a view. */
+  get view(): DataView {
+    return this.#data.view;
+  }
+
   appendDefault(): void {
     const at = this.grow();
     this.buffer.fill(0, at, at + this.width);

@@ -2,9 +2,19 @@
 export class GrowingBytes {
   bytes: Buffer;
   length = 0;
+  #view: DataView | undefined;
 
   constructor(capacity: number) {
     this.bytes = Buffer.allocUnsafe(capacity);
+  }
+
+  /** The same bytes, where integers of 64 bits are written without being taken apart. */
+  get view(): DataView {
+    if (this.#view === undefined) {
+      const { buffer, byteOffset, length } = this.bytes;
+      this.#view = new DataView(buffer, byteOffset, length);
+    }
+    return this.#view;
   }
 
   /** Makes room for `count` more bytes and counts them as there. @returns where they begin */
@@ -15,6 +25,7 @@ export class GrowingBytes {
       const larger = Buffer.allocUnsafe(Math.max(length, 2 * this.bytes.length));
       this.bytes.copy(larger, 0, 0, at);
       this.bytes = larger;
+      this.#view = undefined;
     }
     this.length = length;
     return at;

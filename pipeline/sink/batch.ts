@@ -97,14 +97,15 @@ export function lastOffsets(work: readonly Work[]): Map<number, Offset> {
  * partition, of the rows in it. A repeated insert of the same rows has the same token.
  */
 export function deduplicationToken(work: readonly Work[]): string {
-  const ranges = new Map<number, { first: Offset; last: Offset; count: number }>();
+  const ranges = new Map<number, { readonly first: Offset; last: Offset; count: number }>();
   for (const { record } of work) {
-    const range = ranges.get(record.partition);
-    ranges.set(record.partition, {
-      first: range?.first ?? record.offset,
-      last: record.offset,
-      count: (range?.count ?? 0) + 1,
-    });
+    const { partition, offset } = record;
+    const range = ranges.get(partition);
+    if (range === undefined) ranges.set(partition, { first: offset, last: offset, count: 1 });
+    else {
+      range.last = offset;
+      range.count += 1;
+    }
   }
   return [...ranges]
     .sort(([a], [b]) => a - b)

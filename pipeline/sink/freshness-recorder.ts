@@ -11,8 +11,6 @@ interface Interval {
   lastCommittedAtMicros: bigint;
 }
 
-const MICROS_PER_MILLI = 1000;
-
 /**
  * Writes the measured end-to-end lag of every table to `ops.freshness`, so that anybody can query
  * it, whichever process did the work.
@@ -43,15 +41,15 @@ export class FreshnessRecorder {
   /**
    * Takes note of stored changes.
    *
-   * @param committedAtMicros - commit times of the streamed ones among them
-   * @param storedAtMs - when ClickHouse acknowledged, in milliseconds since 1970
+   * @param lagsMs - of the streamed ones among them: from commit until ClickHouse acknowledged, in milliseconds
+   * @param lastCommittedAtMicros - the last of their commits, in microseconds since 1970; 0 without any
    */
   observe(
     source: string,
     table: string,
     changes: number,
-    committedAtMicros: readonly bigint[],
-    storedAtMs: number,
+    lagsMs: readonly number[],
+    lastCommittedAtMicros: bigint,
   ): void {
     const id = `${source}.${table}`;
     let interval = this.#intervals.get(id);
@@ -60,9 +58,9 @@ export class FreshnessRecorder {
       this.#intervals.set(id, interval);
     }
     interval.changes += changes;
-    for (const micros of committedAtMicros) {
-      interval.lagsMs.push(Math.max(0, storedAtMs - Number(micros) / MICROS_PER_MILLI));
-      if (micros > interval.lastCommittedAtMicros) interval.lastCommittedAtMicros = micros;
+    for (const lag of lagsMs) interval.lagsMs.push(lag);
+    if (lastCommittedAtMicros > interval.lastCommittedAtMicros) {
+      interval.lastCommittedAtMicros = lastCommittedAtMicros;
     }
   }
 

@@ -66,7 +66,9 @@ async function changesOf(table: string, count: number): Promise<Work[]> {
       value: encodeChange(value, 0, table, { op: 'c', after: { id } }),
     };
     await translator.makeReady(record);
-    works.push(translator.translate(record, new EpochTimeline([])));
+    const work = translator.translate(record, new EpochTimeline([]));
+    if (work === undefined) throw new Error('its schemas are not there');
+    works.push(work);
   }
   return works;
 }

@@ -22,6 +22,14 @@ export function ownCells({ version, kind, origin, partition, offset }: ChangeSta
   ];
 }
 
+const OPERATIONS: Readonly<Record<ChangeStamp['kind'], Buffer>> = {
+  snapshot: Buffer.from('snapshot'),
+  insert: Buffer.from('insert'),
+  update: Buffer.from('update'),
+  delete: Buffer.from('delete'),
+  truncate: Buffer.from('truncate'),
+};
+
 /** `OWN_COLUMNS` of many rows. */
 export class OwnColumns {
   readonly #version = fixed(0, 16);
@@ -59,20 +67,21 @@ export class OwnColumns {
       throw outOfRange('DateTime64');
     }
     const versionAt = this.#version.grow();
-    writeVersion(this.#version.buffer, versionAt, version);
+    writeVersion(this.#version.view, versionAt, version);
     const deletedAt = this.#deleted.grow();
     this.#deleted.buffer[deletedAt] = isRemoved ? 1 : 0;
-    this.#op.append(kind);
+    const op = OPERATIONS[kind];
+    this.#op.appendBytes(op, 0, op.length);
     const committedAt = this.#committedAt.grow();
-    this.#committedAt.buffer.writeBigInt64LE(committedAtMicros, committedAt);
+    this.#committedAt.view.setBigInt64(committedAt, committedAtMicros, true);
     const lsnAt = this.#lsn.grow();
-    this.#lsn.buffer.writeBigUInt64LE(origin.lsn ?? 0n, lsnAt);
+    this.#lsn.view.setBigUint64(lsnAt, origin.lsn ?? 0n, true);
     const partitionAt = this.#partition.grow();
-    this.#partition.buffer.writeUInt32LE(partition, partitionAt);
+    this.#partition.view.setUint32(partitionAt, partition, true);
     const offsetAt = this.#offset.grow();
-    this.#offset.buffer.writeBigUInt64LE(offset, offsetAt);
+    this.#offset.view.setBigUint64(offsetAt, offset, true);
     const transactionAt = this.#transaction.grow();
-    this.#transaction.buffer.writeUInt32LE(origin.transaction ?? 0, transactionAt);
+    this.#transaction.view.setUint32(transactionAt, origin.transaction ?? 0, true);
   }
 }
 

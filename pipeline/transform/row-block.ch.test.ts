@@ -307,7 +307,7 @@ test('a version is written as it is packed', () => {
   fc.assert(
     fc.property(stamp, ({ version }) => {
       const bytes = Buffer.alloc(16);
-      writeVersion(bytes, 0, version);
+      writeVersion(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, version);
       const packed = (bytes.readBigUInt64LE(8) << 64n) | bytes.readBigUInt64LE(0);
       expect(packed).toBe(packVersion(version));
     }),

@@ -1,3 +1,4 @@
+import type { AvroCursor } from '../avro/avro-cursor.ts';
 import type { ChangeStamp } from '../change/change-stamp.ts';
 import { columnOf } from '../columnar/column-of.ts';
 import type { Column } from '../columnar/column.ts';
@@ -5,6 +6,7 @@ import { nativeBlock } from '../columnar/native-block.ts';
 import { NullMap } from '../columnar/null-map.ts';
 import { TextColumn } from '../columnar/text-column.ts';
 import type { Cell } from './column-type.ts';
+import type { ReadInto } from './direct-values.ts';
 import { OwnColumns } from './own-columns.ts';
 import { OWN_COLUMNS, type PlannedColumn, type TablePlan } from './table-plan.ts';
 
@@ -30,10 +32,10 @@ export class RowBlock {
     return this.#rows;
   }
 
-  /** Adds a value that `add` reads, to the row that is being made. @returns whether it was there */
-  read(index: number, add: (column: Column) => boolean): boolean {
+  /** Adds the value at a cursor to the row that is being made. @returns whether it was there */
+  read(index: number, read: ReadInto, cursor: AvroCursor): boolean {
     const column = this.#columns[index] as Column;
-    const isThere = add(column);
+    const isThere = read(cursor, column);
     if (!isThere) column.appendDefault();
     this.#nulls[index]?.append(!isThere);
     return isThere;

@@ -80,7 +80,7 @@ export class RowReader {
           if (index >= 0) block.addNull(index);
         } else if (field.branches > 0 && cursor.readBranch(2) === field.nullBranch) {
           block.addNull(index);
-        } else if (!block.read(index, (column) => field.read(cursor, column))) {
+        } else if (!block.read(index, field.read, cursor)) {
           (unchanged ??= []).push(index);
         }
       }
