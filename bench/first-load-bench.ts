@@ -14,34 +14,57 @@ export const FIRST_LOAD: Bench = {
   peers: [NAMES.snapshot, NAMES.MaterializedPostgreSQL],
   isQuick: true,
   async run(quick, say) {
-    const [rows, rounds] = quick ? [100_000, 1] : [500_000, 3];
-    const results = await measureFirstLoads(rows, rounds, ({ who, rowsPerSecond, seconds }) =>
-      say(`${who.padEnd(22)} ${count(rowsPerSecond)} rows/s, ${seconds.toFixed(1)} s`),
-    );
-    const what = `${count(rows)} rows, 11 columns`;
+    const sizes = quick
+      ? [{ rows: 100_000, rounds: 1, isLarge: false }]
+      : [
+          { rows: 500_000, rounds: 3, isLarge: false },
+          { rows: 2_000_000, rounds: 3, isLarge: true },
+        ];
+    const results: FirstLoadResult[] = [];
+    for (const size of sizes) {
+      const found = await measureFirstLoads(size, ({ who, rows, rowsPerSecond, seconds }) =>
+        say(
+          `${count(rows)} rows, ${who.padEnd(22)} ${count(rowsPerSecond)} rows/s, ${seconds.toFixed(1)} s`,
+        ),
+      );
+      results.push(...found);
+    }
     const found: Findings = {
       title: 'first load of a table',
-      figures: (Object.keys(NAMES) as FirstLoadResult['who'][]).map((who) => ({
-        what,
-        column: NAMES[who],
-        unit: 'rows/s',
-        runs: results.filter((result) => result.who === who).map((result) => result.rowsPerSecond),
-      })),
+      figures: sizes
+        .flatMap(({ rows }) =>
+          (Object.keys(NAMES) as FirstLoadResult['who'][]).map((who) => ({
+            what: whatOf(rows),
+            column: NAMES[who],
+            unit: 'rows/s' as const,
+            runs: results
+              .filter((result) => result.who === who && result.rows === rows)
+              .map((result) => result.rowsPerSecond),
+          })),
+        )
+        .filter(({ runs }) => runs.length > 0),
       ratios: [],
       drawn: 'rows/s',
       notes: [],
     };
-    const rate = (who: FirstLoadResult['who']) => valueOf(found, what, NAMES[who]);
+    const times = (rows: number, who: FirstLoadResult['who']) =>
+      valueOf(found, whatOf(rows), NAMES.copy) / valueOf(found, whatOf(rows), NAMES[who]);
     return {
       ...found,
       ratios: [
-        { what: NAMES.snapshot, value: rate('copy') / rate('snapshot'), aim: 10 },
-        {
-          what: NAMES.MaterializedPostgreSQL,
-          value: rate('copy') / rate('MaterializedPostgreSQL'),
+        ...sizes
+          .filter(({ isLarge }) => !isLarge)
+          .map(({ rows }) => ({ what: NAMES.snapshot, value: times(rows, 'snapshot'), aim: 10 })),
+        ...sizes.map(({ rows }) => ({
+          what: `${NAMES.MaterializedPostgreSQL}, ${count(rows)} rows`,
+          value: times(rows, 'MaterializedPostgreSQL'),
           aim: 1,
-        },
+        })),
       ],
     };
   },
 };
+
+function whatOf(rows: number): string {
+  return `${count(rows)} rows, 11 columns`;
+}
