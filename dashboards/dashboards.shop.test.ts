@@ -61,7 +61,7 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${portOf(settings, 'dashboards')}`;
   connectUrl = localAddresses(settings)['CONNECT_URL'] ?? '';
   pictures = statePath(settings, 'screenshots');
-  await mkdir(pictures, { recursive: true });
+  if (IS_DRAWN) await mkdir(pictures, { recursive: true });
   browser = await launchBrowser();
   page = await browser.newPage();
   page.on('pageerror', (error) => complaints.push(String(error)));
